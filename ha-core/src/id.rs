@@ -1,0 +1,19 @@
+//! Identities: who, which datastore, which virtual machine, and the numbers that never repeat.
+
+mod cluster;
+mod datastore;
+mod host;
+mod identity;
+mod moid;
+mod parse;
+mod reign;
+mod vm;
+
+pub use cluster::{BootId, ClusterId, Incarnation};
+pub use datastore::DatastoreId;
+pub use host::HostId;
+pub use identity::Identity;
+pub use moid::Moid;
+pub use parse::ParseError;
+pub use reign::{Round, Term};
+pub use vm::{VmEpoch, VmId, VmUuid};

@@ -1,0 +1,27 @@
+use alloc::string::String;
+
+/// A text that is not the identity it was taken for. Says what was found and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is not a {what}: expected {expected}")]
+pub struct ParseError {
+    /// The kind of identity that was asked for.
+    pub what: &'static str,
+    /// The form that would have been accepted.
+    pub expected: &'static str,
+    /// The text that was given, cut to 64 characters.
+    pub found: String,
+}
+
+impl ParseError {
+    pub(crate) fn new(what: &'static str, expected: &'static str, found: &str) -> Self {
+        Self { what, expected, found: found.chars().take(64).collect() }
+    }
+}
+
+/// Reads `<prefix><decimal number>`, refusing signs, leading zeros and anything else but one spelling.
+pub(crate) fn number_after<N: core::str::FromStr>(prefix: &str, text: &str) -> Option<N> {
+    let digits = text.strip_prefix(prefix)?;
+    let one_spelling = digits == "0" || !digits.starts_with('0');
+    let only_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (one_spelling && only_digits).then(|| digits.parse().ok()).flatten()
+}

@@ -1,0 +1,7 @@
+//! Every span of time that the cluster lives by, in two named profiles, and the chain computed from them.
+
+mod config;
+mod plan;
+
+pub use config::{Profile, StrongEvidence, TimingConfig};
+pub use plan::{PlanError, TimingPlan};

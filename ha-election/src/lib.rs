@@ -1,0 +1,3 @@
+//! No I/O.
+#![no_std]
+#![forbid(unsafe_code)]
