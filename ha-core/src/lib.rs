@@ -6,6 +6,7 @@
 extern crate alloc;
 
 pub mod capability;
+pub mod codec;
 mod counter;
 mod deadline;
 pub mod evidence;
@@ -15,11 +16,14 @@ mod machine;
 pub mod operation;
 mod outbox;
 mod random;
+pub mod record;
 mod storage;
+pub mod takeover;
 mod time;
 pub mod timing;
 mod token;
 mod vm;
+pub mod wire;
 
 pub use capability::{Capability, Rating};
 pub use counter::Counter;
