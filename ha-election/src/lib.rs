@@ -1,3 +1,86 @@
-//! No I/O.
+//! No I/O: who is master of a VM high-availability cluster, as one state machine per host.
+//!
+//! [`Election`] keeps the contract of [`ha_core::Machine`]. It is told which messages arrived, what the host's
+//! own monitor has proven, whether an isolation address answered, and how late it is; it answers with messages
+//! to transmit and with events. It never orders anything: being master is a role, acting as master is a right
+//! that is read with the clock ([`Election::may_act`]), and every datastore's list is owned by its lock.
+//!
+//! # The algorithm
+//!
+//! It is FDM's election (fdm-facts 1) with the additions of architecture 10.
+//!
+//! * A **candidate** transmits its [`Candidacy`] to every host of the list, at once and every heartbeat period.
+//!   When the window ends, the best [`Rank`] among the candidates that it hears both ways is master: most
+//!   connected datastores, then the lexically highest managed object id. The window ends early when every other
+//!   host of the list has voted or need not be waited for ([`Input::HostDead`]).
+//! * A **master** transmits its [`Claim`] to every host of the list every heartbeat period; that is also its
+//!   heartbeat. Its term has a round above every round it knows.
+//! * A **slave** follows the highest term that was claimed to it both ways, and starts an election when the
+//!   claims fall silent for `master_lost`, or at once when its own monitor proves the master dead.
+//!
+//! **Both ways.** A message counts as a vote, a claim or a sign of life only if it echoes a recent frame of
+//! ours: then the link has just worked in both directions. A message that does not is answered once, so that
+//! the peer's next one does. Hence a host that hears others but is not heard never becomes master, a host that
+//! is heard but does not hear captures nobody, and a recorded frame proves nothing.
+//!
+//! **Stickiness.** A running master keeps its role when a better candidate appears. A slave answers a candidate
+//! with the name of its master. A candidate that hears at least as many slaves of a running master as
+//! candidates waits, instead of unseating a master to which only its own link is broken; with the majority of
+//! those it hears it elects, as any set of hosts without a master does (fdm-facts 1.1).
+//!
+//! **Rights.** A master that was echoed since its election began, or to which an isolation address has answered
+//! since then, or for which none is configured, may act. One that hears nobody and gets no answer is master
+//! without rights: so the last survivor restarts virtual machines, and an isolated host does not. A right once
+//! gained is kept until the role ends, the host is declared isolated, or the agent was stopped for too long;
+//! then fresh evidence is needed: an echo of a frame, or an answer to a ping, that was sent after that moment.
+//!
+//! **Two masters** compare [`Claim`]s: lists owned, then term, then rank. Lists owned and rank stay as they were
+//! last transmitted until the meeting is over, and terms only rise, so both cannot yield. The worse one yields
+//! once it has received a better claim that echoes it; if its own term was the higher one it waits as a
+//! candidate, which tells the winner that higher round, and the winner takes a term above both.
+//!
+//! # What is promised
+//!
+//! Hosts that hear each other both ways have one master after `master_lost + election_window` and a few round
+//! trips. No host follows a term lower than one it has acknowledged. Nothing a peer sends panics or is an error.
+//!
+//! Two masters may exist at one time, in two partitions or for a short while; only locks keep them apart.
+//!
+//! # What the embedder must do
+//!
+//! * Authenticate frames and judge echoes (`ha_core::wire`) before it hands a message in.
+//! * Put [`Election::highest_round`] into every frame's header and hand the header's round of others in.
+//! * Report the heartbeats that slaves send to this master as [`Input::Contact`]. They are what proves the way
+//!   back to the master; a slave transmits no election messages of its own while all is well.
+//! * Store [`Election::highest_round`] at [`Event::Reigning`] and [`Event::Following`], and give the stored
+//!   round back in [`ElectionConfig::highest_round`].
+//! * Read what waits in its sockets before it lets time pass after a stop.
+//!
+//! # What is not there yet
+//!
+//! The round is not made durable before the first claim of a term, so a term can repeat if a master crashes
+//! within that time and nobody else who heard it is left. A leaving master says no good-bye; its slaves notice
+//! its silence. Where hosts hear each other only in part, a candidate may wait for ever for a better one that
+//! itself waits for slaves of a master which neither of them hears; that master watches both of them through
+//! the datastores.
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod config;
+mod counters;
+mod input;
+mod machine;
+mod message;
+mod output;
+mod peer;
+mod role;
+
+pub use config::{ConfigError, ElectionConfig};
+pub use counters::ElectionCounters;
+pub use input::{Input, Rejected};
+pub use machine::Election;
+pub use message::{Candidacy, Claim, MAX_MESSAGE, Message, MessageError, MessageKind, Probe, Rank};
+pub use output::{Event, Output, WaitReason};
+pub use role::Role;

@@ -1,0 +1,82 @@
+use ha_core::{HostId, Instant, Round};
+
+use crate::Message;
+
+/// Everything that can happen to an election.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// An authentic message arrived. Whatever is in it, this is never rejected.
+    Receive {
+        /// The authenticated sender.
+        from: HostId,
+        /// What it says.
+        message: Message,
+        /// When we sent the frame that this one echoes, if it echoes a recent frame of this agent's life. The
+        /// link then works both ways.
+        echoes: Option<Instant>,
+        /// The round in the frame's header: the highest that the sender knows.
+        known_round: Option<Round>,
+    },
+    /// Any other authentic frame that echoes a recent one of ours, such as a slave's heartbeat to its master.
+    Contact {
+        /// The authenticated sender.
+        from: HostId,
+        /// When we sent the frame that this one echoes.
+        echoes: Instant,
+        /// The round in the frame's header.
+        known_round: Option<Round>,
+    },
+    /// What makes this host eligible, and its rank. Without this input the machine takes no part.
+    Standing {
+        /// Datastores that are connected now. With none, the host takes no role (fdm-facts 1.14).
+        connected_datastores: u32,
+        /// Not in maintenance or standby, and the hypervisor's service answers (fdm-facts 1.12, 1.13).
+        eligible: bool,
+    },
+    /// This host need not be waited for: the own monitor has strong evidence of its end, or it is known to take
+    /// no part. If it is the master, an election starts at once. Any echoed message of it revokes this.
+    HostDead {
+        /// The host.
+        host: HostId,
+    },
+    /// Revokes [`Input::HostDead`].
+    HostAlive {
+        /// The host.
+        host: HostId,
+    },
+    /// An isolation address has answered a ping.
+    AddressAnswered {
+        /// When that ping was sent.
+        asked: Instant,
+    },
+    /// This host's own declaration of isolation. It silences claims, never candidacies and probes.
+    Isolated {
+        /// Whether it is isolated.
+        isolated: bool,
+    },
+    /// A round was read in a list on a datastore. A master must be above it.
+    RoundSeen {
+        /// The round.
+        round: Round,
+    },
+    /// How many datastores' lists this host owns, for claims.
+    ListsOwned {
+        /// How many.
+        count: u32,
+    },
+    /// The host was suspended, or its agent stopped, for a time that nobody knows the events of. Every right and
+    /// all evidence are dropped, and an election begins.
+    Resumed,
+}
+
+/// The caller's mistake. The machine is as it was before the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejected {
+    /// The input names a host that is not another host of the host list.
+    #[error("{host} is not another host of the host list")]
+    UnknownHost {
+        /// The host.
+        host: HostId,
+    },
+}

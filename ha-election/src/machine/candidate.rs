@@ -1,0 +1,137 @@
+use core::time::Duration;
+
+use ha_core::{Deadline, HostId, Instant};
+
+use super::{Election, State};
+use crate::{Candidacy, Event, Message, Rank, WaitReason};
+
+/// A running election.
+#[derive(Debug)]
+pub(super) struct Running {
+    window_ends: Instant,
+    candidacy_due: Instant,
+}
+
+impl Running {
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        Deadline::soonest([
+            Some(Deadline::new(self.window_ends, "end of the election window")),
+            Some(Deadline::new(self.candidacy_due, "candidacy")),
+        ])
+    }
+
+    pub(super) fn restart_window(&mut self, now: Instant, window: Duration) {
+        self.window_ends = now.after(window);
+    }
+}
+
+impl Election {
+    /// Starts an election, whatever the role was.
+    pub(super) fn begin_election(&mut self, now: Instant, reason: &'static str) {
+        let window_ends = now.after(self.config.timing.election_window);
+        self.evidence.election_began(now);
+        self.enter(State::Candidate(Running { window_ends, candidacy_due: now }), reason);
+        self.ask_for_address();
+        self.stand(now);
+        self.try_early_end(now);
+    }
+
+    pub(super) fn tick_candidate(&mut self, now: Instant) {
+        let State::Candidate(running) = &self.state else { return };
+        let (candidacy, window) = (now >= running.candidacy_due, now >= running.window_ends);
+        if candidacy {
+            self.stand(now);
+        }
+        if window {
+            match self.outcome(now) {
+                Ok(()) => self.become_master(now),
+                Err(reason) => self.go_on(now, reason),
+            }
+        }
+    }
+
+    /// Ends the election before its window does, if nobody is left to wait for and this host has won.
+    pub(super) fn try_early_end(&mut self, now: Instant) {
+        if !matches!(self.state, State::Candidate(_)) || !self.config.timing.early_end {
+            return;
+        }
+        let fresh = self.fresh_for();
+        let complete = self.peers.values().all(|peer| peer.dead || peer.candidacy(now, fresh).is_some());
+        if complete && self.outcome(now).is_ok() {
+            self.become_master(now);
+        }
+    }
+
+    /// A master is found: the votes that led to it are no votes in the next election.
+    pub(super) fn close_election(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.withdraw_candidacy();
+        }
+    }
+
+    pub(super) fn candidacy(&self) -> Message {
+        Message::Candidacy(Candidacy { rank: self.rank() })
+    }
+
+    /// Transmits the candidacy to every host, and plans the next.
+    ///
+    /// The jitter of a quarter period keeps hosts that were woken by one event from sending in step for ever.
+    fn stand(&mut self, now: Instant) {
+        let candidacy = self.candidacy();
+        self.transmit_to_all(&candidacy);
+        let period = self.config.timing.heartbeat_period;
+        let pause = period - period / 8 + self.random.span_below(period / 4);
+        if let State::Candidate(running) = &mut self.state {
+            running.candidacy_due = now.after(pause);
+        }
+    }
+
+    fn go_on(&mut self, now: Instant, reason: WaitReason) {
+        if let State::Candidate(running) = &mut self.state {
+            running.restart_window(now, self.config.timing.election_window);
+        }
+        self.tell(Event::ElectionGoesOn { reason });
+    }
+
+    /// Whether this host is to be master by what it knows at `now`; if not, why.
+    fn outcome(&self, now: Instant) -> Result<(), WaitReason> {
+        if self.isolated {
+            return Err(WaitReason::Isolated);
+        }
+        let fresh = self.fresh_for();
+        let recent = |at: Option<Instant>| at.is_some_and(|at| now.since(at) <= fresh);
+        let heard = self.peers.values().any(|peer| recent(peer.heard));
+        let both_ways = self.peers.values().any(|peer| recent(peer.contact));
+        if heard && !both_ways {
+            return Err(WaitReason::NotHeard);
+        }
+        // A master that this host cannot hear is not to be unseated by the minority of those that it does hear.
+        let candidates = self.peers.values().filter(|peer| peer.candidacy(now, fresh).is_some()).count() + 1;
+        let mut followed = self.peers.values().filter_map(|peer| {
+            peer.following(now, fresh)
+                .map(|term| term.host)
+                .filter(|master| *master != self.config.me && !self.is_dead(*master))
+        });
+        if let Some(master) = followed.next()
+            && followed.count() + 1 >= candidates
+        {
+            return Err(WaitReason::OthersFollow { master });
+        }
+        match self.best_candidate(now) {
+            Some((host, rank)) if *rank > self.rank() => Err(WaitReason::BetterCandidate { host }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn best_candidate(&self, now: Instant) -> Option<(HostId, &Rank)> {
+        let fresh = self.fresh_for();
+        self.peers
+            .iter()
+            .filter_map(|(host, peer)| peer.candidacy(now, fresh).map(|rank| (*host, rank)))
+            .max_by_key(|(_, rank)| *rank)
+    }
+
+    fn is_dead(&self, host: HostId) -> bool {
+        self.peers.get(&host).is_some_and(|peer| peer.dead)
+    }
+}

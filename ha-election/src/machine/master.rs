@@ -1,0 +1,213 @@
+use ha_core::{HostId, Instant, Round, Term};
+
+use super::{Election, State};
+use crate::{Claim, Event, Message};
+
+/// A master's reign.
+#[derive(Debug)]
+pub(super) struct Reign {
+    rights: bool,
+    claim_due: Instant,
+    raised: Instant,
+    /// The claim as it was last transmitted; its term is always the own term.
+    claimed: Claim,
+    /// Another master was met: until then lists owned and rank stay as claimed.
+    frozen_until: Option<Instant>,
+}
+
+impl Reign {
+    pub(super) const fn term(&self) -> Term {
+        self.claimed.term
+    }
+
+    pub(super) const fn has_rights(&self) -> bool {
+        self.rights
+    }
+
+    pub(super) const fn claim_due(&self) -> Instant {
+        self.claim_due
+    }
+}
+
+impl Election {
+    /// Takes a term above every known round, claims it, and looks whether it comes with rights.
+    pub(super) fn become_master(&mut self, now: Instant) {
+        let term = self.next_term();
+        let claimed = Claim { lists_owned: self.lists_owned, term, rank: self.rank() };
+        let reign = Reign { rights: false, claim_due: now, raised: now, claimed, frozen_until: None };
+        self.close_election();
+        self.acknowledge(term);
+        self.enter(State::Master(reign), "master selected");
+        self.tell(Event::Reigning { term });
+        self.review_rights(now);
+        if matches!(&self.state, State::Master(reign) if !reign.rights) {
+            self.ask_for_address();
+        }
+        self.claim_to_all(now);
+    }
+
+    pub(super) fn tick_master(&mut self, now: Instant) {
+        let State::Master(reign) = &self.state else { return };
+        if now >= reign.claim_due {
+            self.review_rights(now);
+            self.claim_to_all(now);
+        }
+    }
+
+    /// The regular claim, and the one that a raise or the end of an isolation makes urgent. Raises the term
+    /// first if a higher round has become known and that was put off.
+    pub(super) fn claim_to_all(&mut self, now: Instant) {
+        self.raise_if_due(now);
+        let message = self.claim_or_probe(now);
+        self.transmit_to_all(&message);
+        if let State::Master(reign) = &mut self.state {
+            reign.claim_due = now.after(self.config.timing.heartbeat_period);
+        }
+    }
+
+    /// What a master says of itself: its claim, or while it is isolated only that it is there.
+    pub(super) fn claim_or_probe(&mut self, now: Instant) -> Message {
+        if self.isolated {
+            return self.probe();
+        }
+        let (lists_owned, rank) = (self.lists_owned, self.rank());
+        let State::Master(reign) = &mut self.state else { return self.probe() };
+        if reign.frozen_until.is_none_or(|until| now > until) {
+            reign.frozen_until = None;
+            reign.claimed = Claim { lists_owned, term: reign.claimed.term, rank };
+        }
+        Message::Claim(reign.claimed.clone())
+    }
+
+    /// A round became known from somebody who matters to this host. A master must be above it; it raises its
+    /// term at once, or with its next claim if it has raised it shortly before.
+    pub(super) fn learn_round(&mut self, now: Instant, round: Round) {
+        if round <= self.highest_round {
+            return;
+        }
+        self.highest_round = round;
+        if self.may_raise(now) {
+            self.claim_to_all(now);
+        }
+    }
+
+    /// Two masters hear each other: the worse one yields, the better one stays above both terms.
+    pub(super) fn meet_master(&mut self, now: Instant, other: &Claim) {
+        let fresh = self.fresh_for();
+        let isolated = self.isolated;
+        let State::Master(reign) = &mut self.state else { return };
+        // An isolated master has released everything and is silent, so it has no claim to compare.
+        if isolated || *other > reign.claimed {
+            self.yield_to(now, other);
+            return;
+        }
+        reign.frozen_until = Some(now.after(fresh));
+        let above = reign.claimed.term.round > other.term.round;
+        self.highest_round = self.highest_round.max(other.term.round);
+        if above {
+            self.answer(now, other.term.host);
+        } else if self.may_raise(now) {
+            self.raise(now);
+            self.claim_to_all(now);
+        }
+    }
+
+    /// Gives way. If the other's term is the lower one it cannot be followed yet: this host then waits as a
+    /// candidate, whose messages tell the other the round that it must exceed.
+    fn yield_to(&mut self, now: Instant, other: &Claim) {
+        self.tell(Event::Yielded { to: other.term.host, term: other.term });
+        let reason = "yielded to a better master";
+        if self.acknowledged.allows(other.term) {
+            self.follow(now, other.term, reason);
+        } else {
+            self.demand_higher_round(other.term);
+            self.begin_election(now, reason);
+        }
+    }
+
+    /// A claim of the very round that was acknowledged, but of a lower host, needs a higher round to be
+    /// followed; without this both sides would know the same round and wait for each other.
+    pub(super) fn demand_higher_round(&mut self, refused: Term) {
+        if refused.round == self.acknowledged.round {
+            self.highest_round = self.highest_round.max(refused.round.next());
+        }
+    }
+
+    /// Grants the right to act if there is evidence for it. What was granted stays.
+    pub(super) fn review_rights(&mut self, now: Instant) {
+        let no_address = !self.config.isolation_address_configured;
+        let granted = self.evidence.contact_counts(now, self.fresh_for())
+            || self.evidence.answer_counts()
+            // Nothing could ever contradict it; the pause lets a master that was stopped read what waits.
+            || (no_address && self.evidence.settled(now, self.config.timing.heartbeat_period));
+        let isolated = self.isolated;
+        let State::Master(reign) = &mut self.state else { return };
+        if granted && !isolated && !reign.rights {
+            reign.rights = true;
+            self.tell(Event::RightsChanged { rights: true });
+        }
+    }
+
+    /// Takes the right away until there is evidence from after `now`.
+    pub(super) fn drop_rights(&mut self, now: Instant) {
+        self.evidence.expire(now);
+        let State::Master(reign) = &mut self.state else { return };
+        if core::mem::replace(&mut reign.rights, false) {
+            self.tell(Event::RightsChanged { rights: false });
+        }
+    }
+
+    /// As [`Election::drop_rights`], and asks for the evidence.
+    pub(super) fn suspend_rights(&mut self, now: Instant) {
+        self.drop_rights(now);
+        self.ask_for_address();
+    }
+
+    /// Answers a peer outside the regular rhythm, so that it learns what this host is and that the link works;
+    /// at most once per peer and quarter of a heartbeat period.
+    pub(super) fn answer(&mut self, now: Instant, to: HostId) {
+        let spacing = self.answer_spacing();
+        let message = match &self.state {
+            State::Uninitialized => return,
+            State::Candidate(_) => self.candidacy(),
+            State::Slave(_) => self.probe(),
+            State::Master(_) => self.claim_or_probe(now),
+        };
+        if self.peers.get_mut(&to).is_some_and(|peer| peer.spend_answer(now, spacing)) {
+            self.out.push(crate::Output::Transmit { to, message });
+        } else {
+            self.counters.answer_held_back.count();
+        }
+    }
+
+    /// Raises the term above the highest known round. An isolated master waits until it may claim again.
+    fn raise_if_due(&mut self, now: Instant) {
+        let due = match &self.state {
+            State::Master(reign) => !self.isolated && self.highest_round > reign.claimed.term.round,
+            State::Uninitialized | State::Candidate(_) | State::Slave(_) => false,
+        };
+        if due {
+            self.raise(now);
+        }
+    }
+
+    /// Whether a raise is within its budget, so that no peer can make this host do nothing else.
+    fn may_raise(&self, now: Instant) -> bool {
+        let spacing = self.answer_spacing();
+        !self.isolated && matches!(&self.state, State::Master(reign) if now.since(reign.raised) >= spacing)
+    }
+
+    fn raise(&mut self, now: Instant) {
+        let term = self.next_term();
+        self.acknowledge(term);
+        if let State::Master(reign) = &mut self.state {
+            reign.claimed.term = term;
+            reign.raised = now;
+        }
+        self.tell(Event::Reigning { term });
+    }
+
+    fn next_term(&self) -> Term {
+        Term::new(self.highest_round.next(), self.config.me)
+    }
+}

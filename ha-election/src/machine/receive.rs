@@ -1,0 +1,150 @@
+use ha_core::{HostId, Instant, Moid, Round};
+
+use super::{Election, MAX_INVALID_MASTERS, State};
+use crate::peer::Stand;
+use crate::{Claim, Event, Message};
+
+impl Election {
+    /// An authentic message. Only one that echoes us changes anything; any other is answered, so that the
+    /// sender's next one can.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        from: HostId,
+        message: Message,
+        echoes: Option<Instant>,
+        known_round: Option<Round>,
+    ) {
+        let Some(peer) = self.peers.get_mut(&from) else {
+            self.counters.unlisted_sender.count();
+            self.report_invalid(from, &message);
+            return;
+        };
+        if contradicts(&message, from, &peer.moid) {
+            self.counters.contradiction.count();
+            self.report_invalid(from, &message);
+            return;
+        }
+        peer.heard = Some(now);
+        let Some(sent) = echoes else {
+            self.counters.not_echoed.count();
+            self.answer(now, from);
+            return;
+        };
+        let fresh = self.fresh_for();
+        let was_candidate = self.peers.get(&from).is_some_and(|peer| peer.candidacy(now, fresh).is_some());
+        self.note_contact(now, from, sent);
+        self.note_stand(now, from, &message);
+        // Two masters settle by their claims, and a host that follows another master is not this one's to win
+        // over: raising the term for it would make it change sides for ever.
+        let settles_otherwise = matches!(message, Message::Claim(_) | Message::Probe(_));
+        if !(settles_otherwise && matches!(self.state, State::Master(_)))
+            && let Some(round) = known_round
+        {
+            self.learn_round(now, round);
+        }
+        match message {
+            Message::Candidacy(_) => self.hear_candidacy(now, from, was_candidate),
+            Message::Claim(claim) => self.hear_claim(now, from, &claim),
+            Message::Probe(probe) => {
+                let mine = probe.following.is_some_and(|term| term.host == self.config.me);
+                if matches!(self.state, State::Master(_)) && !mine {
+                    self.answer(now, from);
+                }
+            }
+        }
+        self.review_rights(now);
+        self.try_early_end(now);
+    }
+
+    /// A frame of another kind that echoes us.
+    pub(super) fn take_contact(
+        &mut self,
+        now: Instant,
+        from: HostId,
+        echoes: Instant,
+        known_round: Option<Round>,
+    ) {
+        if !self.peers.contains_key(&from) {
+            self.counters.unlisted_sender.count();
+            return;
+        }
+        self.note_contact(now, from, echoes);
+        if let Some(round) = known_round {
+            self.learn_round(now, round);
+        }
+        self.review_rights(now);
+    }
+
+    fn note_contact(&mut self, now: Instant, from: HostId, sent: Instant) {
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.heard = Some(now);
+            peer.contact = Some(now);
+            peer.dead = false;
+        }
+        self.evidence.heard_echo(sent, now);
+    }
+
+    fn note_stand(&mut self, now: Instant, from: HostId, message: &Message) {
+        let stand = match message {
+            Message::Candidacy(candidacy) => Stand::Candidate(candidacy.rank.clone()),
+            Message::Claim(_) => Stand::Master,
+            Message::Probe(probe) => match probe.following {
+                Some(term) => Stand::Follows(term),
+                // It does not say, so it takes nothing back either.
+                None => return,
+            },
+        };
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.stand = Some((now, stand));
+        }
+    }
+
+    fn hear_candidacy(&mut self, now: Instant, from: HostId, was_candidate: bool) {
+        match &self.state {
+            State::Uninitialized => {}
+            // One answer to a new candidate: it may have started after our last candidacy and lack our vote.
+            State::Candidate(_) if was_candidate => {}
+            State::Candidate(_) | State::Slave(_) | State::Master(_) => self.answer(now, from),
+        }
+    }
+
+    fn hear_claim(&mut self, now: Instant, from: HostId, claim: &Claim) {
+        let allowed = self.acknowledged.allows(claim.term);
+        match &self.state {
+            State::Uninitialized => {}
+            State::Master(_) => self.meet_master(now, claim),
+            State::Candidate(_) if allowed => self.follow(now, claim.term, "master found"),
+            State::Slave(_) if allowed => self.follow(now, claim.term, "higher term"),
+            State::Candidate(_) => {
+                self.counters.lower_term.count();
+                self.demand_higher_round(claim.term);
+                self.answer(now, from);
+            }
+            State::Slave(following) => {
+                self.counters.lower_term.count();
+                // From the own master it is merely late.
+                if following.term.host != from {
+                    self.answer(now, from);
+                }
+            }
+        }
+    }
+
+    /// Tells of a claim that cannot be, once per source.
+    fn report_invalid(&mut self, from: HostId, message: &Message) {
+        let room = self.invalid_masters.len() < MAX_INVALID_MASTERS;
+        if matches!(message, Message::Claim(_)) && room && self.invalid_masters.insert(from) {
+            self.tell(Event::InvalidMaster { host: from });
+        }
+    }
+}
+
+/// Whether a message says something of its sender that the host list or its own frame denies.
+fn contradicts(message: &Message, from: HostId, moid: &Moid) -> bool {
+    match message {
+        Message::Candidacy(candidacy) => candidacy.rank.moid != *moid,
+        Message::Claim(claim) => claim.rank.moid != *moid || claim.term.host != from,
+        Message::Probe(probe) => probe.following.is_some_and(|term| term.host == from),
+    }
+}

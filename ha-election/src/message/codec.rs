@@ -1,0 +1,126 @@
+//! The payloads, byte by byte; numbers are little-endian.
+//!
+//! | message | layout |
+//! |---|---|
+//! | candidacy | rank |
+//! | claim | lists owned u32, round u64, host u32, rank |
+//! | probe | nothing, or: round u64, host u32 of the term followed |
+//! | rank | goodness i64, length u8 of the managed object id, the id |
+//!
+//! Bytes after the known fields belong to a newer minor version and are ignored.
+
+use alloc::vec::Vec;
+
+use ha_core::{HostId, Moid, ParseError, Round, Term};
+
+use super::{Candidacy, Claim, Message, MessageKind, Probe, Rank};
+
+/// The longest payload that is accepted, in bytes. The longest one written has 105.
+pub const MAX_MESSAGE: usize = 200;
+
+/// A payload that is no election message. The fault is the sender's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// Longer than any version's message.
+    #[error("the message has {found} bytes: at most {MAX_MESSAGE} are possible")]
+    TooLong {
+        /// Its length in bytes.
+        found: usize,
+    },
+    /// It ends within a field.
+    #[error("the message ends within its {field}")]
+    Truncated {
+        /// The field.
+        field: &'static str,
+    },
+    /// Its managed object id is none.
+    #[error(transparent)]
+    Moid(#[from] ParseError),
+    /// Its managed object id is not even text.
+    #[error("the managed object id is not text")]
+    NotText,
+}
+
+impl Message {
+    /// Appends the payload to `out`; at most [`MAX_MESSAGE`] bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Candidacy(Candidacy { rank }) => encode_rank(rank, out),
+            Self::Claim(Claim { lists_owned, term, rank }) => {
+                out.extend_from_slice(&lists_owned.to_le_bytes());
+                encode_term(*term, out);
+                encode_rank(rank, out);
+            }
+            Self::Probe(Probe { following }) => {
+                if let Some(term) = following {
+                    encode_term(*term, out);
+                }
+            }
+        }
+    }
+
+    /// Reads a payload of this kind. Total: any bytes give a message or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageError`] says which field is wrong.
+    pub fn decode(kind: MessageKind, payload: &[u8]) -> Result<Self, MessageError> {
+        if payload.len() > MAX_MESSAGE {
+            return Err(MessageError::TooLong { found: payload.len() });
+        }
+        let mut fields = Fields { rest: payload };
+        match kind {
+            MessageKind::Candidacy => Ok(Self::Candidacy(Candidacy { rank: fields.rank()? })),
+            MessageKind::Claim => Ok(Self::Claim(Claim {
+                lists_owned: u32::from_le_bytes(fields.take("number of lists")?),
+                term: fields.term()?,
+                rank: fields.rank()?,
+            })),
+            MessageKind::Probe if payload.is_empty() => Ok(Self::Probe(Probe { following: None })),
+            MessageKind::Probe => Ok(Self::Probe(Probe { following: Some(fields.term()?) })),
+        }
+    }
+}
+
+fn encode_term(term: Term, out: &mut Vec<u8>) {
+    out.extend_from_slice(&term.round.number().to_le_bytes());
+    out.extend_from_slice(&term.host.number().to_le_bytes());
+}
+
+fn encode_rank(rank: &Rank, out: &mut Vec<u8>) {
+    out.extend_from_slice(&rank.goodness.to_le_bytes());
+    let moid = rank.moid.as_str().as_bytes();
+    // `Moid` is at most 80 bytes long.
+    out.push(u8::try_from(moid.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(moid);
+}
+
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], MessageError> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(MessageError::Truncated { field })?;
+        self.rest = rest;
+        Ok(*bytes)
+    }
+
+    fn term(&mut self) -> Result<Term, MessageError> {
+        let round = Round::new(u64::from_le_bytes(self.take("round")?));
+        Ok(Term::new(round, HostId::new(u32::from_le_bytes(self.take("host")?))))
+    }
+
+    fn rank(&mut self) -> Result<Rank, MessageError> {
+        let goodness = i64::from_le_bytes(self.take("goodness")?);
+        let [length] = self.take("length of its managed object id")?;
+        let (moid, rest) = self
+            .rest
+            .split_at_checked(usize::from(length))
+            .ok_or(MessageError::Truncated { field: "managed object id" })?;
+        self.rest = rest;
+        let moid: Moid = core::str::from_utf8(moid).map_err(|_| MessageError::NotText)?.parse()?;
+        Ok(Rank { goodness, moid })
+    }
+}

@@ -1,0 +1,134 @@
+//! Single rules, seen on one machine whose peers are played by the test.
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic as a test may")]
+
+mod common;
+
+use common::{SWIFT, at, config, host};
+use ha_core::{Instant, Machine, Round, Term};
+use ha_election::{Candidacy, Claim, Election, Event, Input, Message, Output, Probe, Rank, Role};
+
+/// host-2 of the list 1, 2, 3; a candidate since 0 ms.
+fn candidate() -> Election {
+    let mut election = Election::new(Instant::ORIGIN, config(2, &[1, 2, 3], SWIFT)).unwrap();
+    let standing = Input::Standing { connected_datastores: 2, eligible: true };
+    election.handle_input(at(0), standing).unwrap();
+    drain(&mut election);
+    election
+}
+
+/// As [`candidate`], but master in round 1 since 1 ms because nobody else need be waited for; without rights.
+fn master() -> Election {
+    let mut election = candidate();
+    for peer in [1, 3] {
+        election.handle_input(at(1), Input::HostDead { host: host(peer) }).unwrap();
+    }
+    drain(&mut election);
+    assert_eq!(election.role(), Role::Master { term: Term::new(Round::new(1), host(2)) });
+    election
+}
+
+fn drain(election: &mut Election) -> Vec<Output> {
+    core::iter::from_fn(|| election.poll_output()).collect()
+}
+
+fn rank(of: u32) -> Rank {
+    Rank { goodness: 2, moid: format!("host-{of}").parse().unwrap() }
+}
+
+fn receive(from: u32, message: Message, echoes: Instant) -> Input {
+    Input::Receive { from: host(from), message, echoes: Some(echoes), known_round: None }
+}
+
+fn candidacy(of: u32) -> Message {
+    Message::Candidacy(Candidacy { rank: rank(of) })
+}
+
+fn lists_claimed(outputs: &[Output]) -> Vec<u32> {
+    let lists = |output: &Output| match output {
+        Output::Transmit { message: Message::Claim(claim), .. } => Some(claim.lists_owned),
+        Output::Transmit { .. } | Output::Event(_) => None,
+    };
+    outputs.iter().filter_map(lists).collect()
+}
+
+#[test]
+fn a_new_candidate_is_answered_once() {
+    let mut election = candidate();
+    let mine = Output::Transmit { to: host(3), message: candidacy(2) };
+    election.handle_input(at(1), receive(3, candidacy(3), at(0))).unwrap();
+    assert_eq!(drain(&mut election), [mine]);
+    election.handle_input(at(60), receive(3, candidacy(3), at(0))).unwrap();
+    assert_eq!(drain(&mut election), []);
+}
+
+#[test]
+fn a_host_that_speaks_is_waited_for_again() {
+    let mut election = candidate();
+    election.handle_input(at(1), Input::HostDead { host: host(3) }).unwrap();
+    let probe = Message::Probe(Probe { following: None });
+    election.handle_input(at(2), receive(3, probe, at(0))).unwrap();
+    election.handle_input(at(3), receive(1, candidacy(1), at(0))).unwrap();
+    assert_eq!(election.role(), Role::Candidate, "host-3 lives and has not voted");
+    election.handle_input(at(4), Input::HostDead { host: host(3) }).unwrap();
+    assert!(matches!(election.role(), Role::Master { .. }));
+}
+
+#[test]
+fn what_a_master_claims_stays_until_a_meeting_is_over() {
+    let mut election = master();
+    let term = Term::new(Round::ZERO, host(1));
+    let worse = Message::Claim(Claim { lists_owned: 0, term, rank: rank(1) });
+    election.handle_input(at(50), receive(1, worse, at(1))).unwrap();
+    election.handle_input(at(51), Input::ListsOwned { count: 4 }).unwrap();
+    drain(&mut election);
+    for tick in [101, 201, 301] {
+        election.handle_timeout(at(tick));
+        assert_eq!(lists_claimed(&drain(&mut election)), [0, 0], "at {tick} ms");
+    }
+    // 300 ms after the last sign of the other master.
+    election.handle_timeout(at(401));
+    assert_eq!(lists_claimed(&drain(&mut election)), [4, 4]);
+}
+
+#[test]
+fn an_echo_of_a_frame_from_before_a_stop_gives_no_right_back() {
+    let mut election = master();
+    election.handle_input(at(2), Input::Contact { from: host(1), echoes: at(1), known_round: None }).unwrap();
+    assert!(election.may_act(at(2)));
+    election.handle_timeout(at(1_000));
+    assert!(!election.may_act(at(1_000)));
+    for (echoes, right) in [(999, false), (1_000, true)] {
+        let contact = Input::Contact { from: host(1), echoes: at(echoes), known_round: None };
+        election.handle_input(at(1_001), contact).unwrap();
+        assert_eq!(election.may_act(at(1_001)), right);
+    }
+}
+
+#[test]
+fn a_candidate_that_was_stopped_waits_a_whole_window() {
+    let mut election = candidate();
+    election.handle_timeout(at(2_000));
+    drain(&mut election);
+    assert_eq!(election.role(), Role::Candidate, "votes may lie unread");
+    for tick in (2_100..2_500).step_by(50) {
+        election.handle_timeout(at(tick));
+    }
+    election.handle_timeout(at(2_499));
+    assert_eq!(election.role(), Role::Candidate);
+    election.handle_timeout(at(2_500));
+    assert!(matches!(election.role(), Role::Master { .. }));
+}
+
+#[test]
+fn an_isolated_master_gives_way_to_any_claim() {
+    let mut election = master();
+    election.handle_input(at(2), Input::ListsOwned { count: 9 }).unwrap();
+    election.handle_timeout(at(101));
+    election.handle_input(at(102), Input::Isolated { isolated: true }).unwrap();
+    let term = Term::new(Round::new(1), host(3));
+    let claim = Message::Claim(Claim { lists_owned: 0, term, rank: rank(3) });
+    election.handle_input(at(103), receive(3, claim, at(101))).unwrap();
+    assert_eq!(election.role(), Role::Slave { master: host(3), term });
+    let yielded = Output::Event(Event::Yielded { to: host(3), term });
+    assert!(drain(&mut election).contains(&yielded));
+}
