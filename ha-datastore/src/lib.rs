@@ -1,3 +1,80 @@
-//! No I/O.
+//! No I/O: the files of a VM high-availability cluster on shared storage, and the machines that write and read
+//! them. (The feature `fs` adds [`fs`](#features): the same over real files. It alone does I/O.)
+//!
+//! A datastore is used for four things, each with its own files and its own machine; every machine keeps the
+//! contract of [`ha_core::Machine`]: requests out, completions in, the time told with every call.
+//!
+//! | machine | files | what for |
+//! |---|---|---|
+//! | [`HeartbeatWriter`] | own `host-<n>-hb` | be seen to live, and prove that this datastore works for me |
+//! | [`LivenessWatcher`] | others' `host-<n>-hb`, `host-<n>-poweron` | see whether others live; judges nobody |
+//! | [`PoweronWriter`] | own `host-<n>-poweron` | tell which machines run here, and whether I am isolated |
+//! | [`Ownership`] | `protectedlist`, `protectedlist.<n>` | own the datastore's list of protected machines and change it |
+//! | [`VmLock`] | a machine's lock file | start one machine at most once at each epoch |
+//!
+//! [`format`] holds the bytes; `FORMAT.md` says them in words.
+//!
+//! # Why the bytes can be trusted
+//!
+//! *Overwritten in place, never renamed, appended to or created while in use.* Every file has its full size from
+//! the day the datastore was configured.
+//!
+//! *Two slots.* Generation g goes to slot g mod 2, each slot on its own 4096-byte boundary, so a write that is
+//! cut short leaves the record before it. A reader accepts two records only if one follows the other; anything
+//! else is [`Inconsistent`](ha_core::record::PairState::Inconsistent), never a choice.
+//!
+//! *In doubt means again.* After any fault the same generation goes to the same slot and is read back. The other
+//! slot holds the only record that is surely there; it is not touched before.
+//!
+//! *Never written is not empty.* All zero has its own state everywhere. For a lock file it is a refusal.
+//!
+//! *One writer for each file* but for `protectedlist`, the lock files and the markers, which are written under
+//! their lock. A late write of a dead owner can spoil nothing but its own file.
+//!
+//! *Damage blinds no more than it must.* A bad file blinds its host on this datastore; each way to be bad has
+//! its own typed fault, and nothing that stands on a disk can make a machine panic or refuse an input.
+//!
+//! # Time
+//!
+//! All spans come from one [`TimingConfig`](ha_core::TimingConfig). An operation that is out for longer than the
+//! I/O timeout is *overdue*: it suspends the right it backs, which comes back when that very operation ends
+//! well. After `storage_stall_max` the right is lost. At most one write and one read of a file are out at a
+//! time, however long they take, because a request that storage has not answered may still land.
+//!
+//! # What is not there yet
+//!
+//! * The chained log of changes after a list's snapshot: every group of changes writes the whole slot, so limits
+//!   should be set to what a cluster needs. At [`Limits::DEFAULT`](ha_core::Limits::DEFAULT) one slot of a list
+//!   has 18 MiB.
+//! * Markers of machines stopped in isolation have a format, and no machine that writes them.
+//! * Numbers that a heartbeat advertises are fixed for the life of its writer.
+//! * The choice of heartbeat datastores, live migration, storage migration.
+//!
+//! # Features
+//!
+//! * `fs` - the driver of all storage requests over real files of Linux, and the creation of the files.
+//!
 #![no_std]
 #![cfg_attr(not(feature = "fs"), forbid(unsafe_code))]
+
+extern crate alloc;
+#[cfg(feature = "fs")]
+extern crate std;
+
+mod file_writer;
+pub mod format;
+#[cfg(feature = "fs")]
+pub mod fs;
+pub mod heartbeat_writer;
+pub mod liveness_watcher;
+pub mod ownership;
+pub mod poweron_writer;
+pub mod protected_list;
+pub mod vm_lock;
+
+pub use heartbeat_writer::HeartbeatWriter;
+pub use liveness_watcher::LivenessWatcher;
+pub use ownership::Ownership;
+pub use poweron_writer::PoweronWriter;
+pub use protected_list::{ChangeId, ChangeRefused, ListChange, ProtectedListWriter};
+pub use vm_lock::VmLock;

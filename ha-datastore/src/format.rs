@@ -1,0 +1,38 @@
+//! What stands in each file on a datastore, byte by byte: `FORMAT.md` in words, golden files in the tests.
+//!
+//! Every file is pre-created at its [`file_size`], all zeros, which means *never written*; only a virtual
+//! machine's lock file is created with a record in it ([`VmLockRecord::initial`]), because zeros there could
+//! also be the trace of a lost disk and must never count as free. After that every file is overwritten in
+//! place, slot by slot, in the envelope of [`ha_core::record`].
+//!
+//! | file | slots | written by |
+//! |---|---|---|
+//! | `host-<n>-hb` | [`HeartbeatRecord`] | host n |
+//! | `host-<n>-poweron` | one block of text, then [`PoweronRecord`] | host n |
+//! | `protectedlist` | [`ListOwnerRecord`] | whoever holds its lock |
+//! | `protectedlist.<n>` | [`ProtectedList`] | host n |
+//! | `poweredoff/<vm uuid>` | [`PowerOffMarker`] | whoever stops the machine |
+//! | `.<config file name>.ha-lock` | [`VmLockRecord`] | whoever holds its lock |
+
+mod cursor;
+mod directory;
+mod geometry;
+mod heartbeat;
+mod list;
+mod list_entry;
+mod list_owner;
+mod marker;
+mod merge;
+mod poweron;
+mod vm_lock;
+
+pub use directory::ClusterDirectory;
+pub use geometry::{Geometry, file_size};
+pub use heartbeat::HeartbeatRecord;
+pub use list::{ListFull, ProtectedList};
+pub use list_entry::{ListEntry, OrderId, Protection, RestartIntent};
+pub use list_owner::{ListOwnerRecord, OwnerState};
+pub use marker::{MarkerState, PowerOffMarker};
+pub use merge::{MergedList, merge};
+pub use poweron::{PoweronRecord, TooManyVms};
+pub use vm_lock::{LockRecordFault, VmLockRecord, VmLockState};

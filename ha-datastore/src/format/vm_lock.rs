@@ -1,0 +1,165 @@
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use ha_core::record::{
+    BLOCK, Generation, PairExpectation, PairState, RecordFault, RecordKind, Sealed, read_pair, seal_block,
+};
+use ha_core::{ClusterId, DatastoreId, HostId, Identity, Incarnation, Instant, VmEpoch, VmUuid};
+
+use super::cursor::{Reader, check};
+use super::geometry::slot_offset;
+
+/// What a virtual machine's lock record says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VmLockState {
+    /// Nobody runs it; anybody may start it.
+    Free,
+    /// It was started there. Whether it still runs, the lock says, not the record.
+    Running {
+        /// On this host,
+        host: HostId,
+        /// by this life of its agent.
+        incarnation: Incarnation,
+    },
+    /// A live migration is under way.
+    HandingOver {
+        /// To this host,
+        target: HostId,
+        /// which takes over before this moment of the writer's own clock.
+        until: Instant,
+    },
+    /// A storage migration has moved it; it never starts here again. Its mover seals this twice, so that no
+    /// damage to one slot can bring the old home back.
+    Moved {
+        /// Where it lives now.
+        home: DatastoreId,
+    },
+    /// It was stopped on purpose. Only a person starts it again.
+    CleanlyOff,
+}
+
+/// The record in a virtual machine's lock file: two slots of one block, written only under the lock.
+///
+/// It is the only truth about epochs. It does not prove that the machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VmLockRecord {
+    /// The virtual machine.
+    pub vm: VmUuid,
+    /// Raised by each start, before it.
+    pub epoch: VmEpoch,
+    /// What is known of it.
+    pub state: VmLockState,
+}
+
+/// Why a lock file tells nothing of the machine whose it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LockRecordFault {
+    /// All zero, although a lock file is created with a record in it.
+    #[error("the lock file was never written")]
+    NeverWritten,
+    /// Two records of which none follows the other.
+    #[error("the lock file holds two records of which none follows the other")]
+    Inconsistent,
+    /// No whole record.
+    #[error("the lock file holds no whole record: slot A: {a}; slot B: {b}")]
+    Corrupt {
+        /// What is wrong with slot A.
+        a: RecordFault,
+        /// What is wrong with slot B.
+        b: RecordFault,
+    },
+    /// The record of another machine.
+    #[error("the lock file is that of virtual machine {found}")]
+    WrongVm {
+        /// The machine that it names.
+        found: VmUuid,
+    },
+}
+
+impl VmLockRecord {
+    /// The slot area, in bytes.
+    pub const AREA: usize = BLOCK;
+    /// The file, in bytes: both slots.
+    pub const FILE: u32 = 2 * 4096;
+
+    const PAYLOAD: usize = 40;
+
+    /// Where in the file the generation's slot begins, in bytes.
+    #[must_use]
+    pub const fn offset(generation: Generation) -> u64 {
+        slot_offset(generation, Self::AREA)
+    }
+
+    /// The whole file of a machine that is made known to HA: free, at epoch zero.
+    #[must_use]
+    pub fn initial(writer: &Identity, vm: VmUuid) -> Bytes {
+        let record = Self { vm, epoch: VmEpoch::ZERO, state: VmLockState::Free };
+        let mut file = Vec::from(record.seal(writer, Generation::FIRST));
+        file.resize(2 * Self::AREA, 0);
+        Bytes::from(file)
+    }
+
+    /// The bytes of the generation's slot.
+    #[must_use]
+    pub fn seal(&self, writer: &Identity, generation: Generation) -> Bytes {
+        let (state, who, what): (u32, u32, u64) = match self.state {
+            VmLockState::Free => (1, 0, 0),
+            VmLockState::Running { host, incarnation } => (2, host.number(), incarnation.number()),
+            VmLockState::HandingOver { target, until } => (3, target.number(), until.as_nanos()),
+            VmLockState::Moved { home } => (4, home.number(), 0),
+            VmLockState::CleanlyOff => (5, 0, 0),
+        };
+        let mut payload = [0; Self::PAYLOAD];
+        payload[..16].copy_from_slice(self.vm.as_bytes());
+        payload[16..24].copy_from_slice(&self.epoch.number().to_le_bytes());
+        payload[24..28].copy_from_slice(&state.to_le_bytes());
+        payload[28..32].copy_from_slice(&who.to_le_bytes());
+        payload[32..].copy_from_slice(&what.to_le_bytes());
+        seal_block(RecordKind::VmLock, writer, generation, &payload)
+    }
+
+    /// What the whole file says.
+    #[must_use]
+    pub fn read(file: &[u8], cluster: ClusterId) -> PairState<Self> {
+        let expected = PairExpectation { kind: RecordKind::VmLock, cluster, writer: None };
+        read_pair(file, Self::AREA, &expected, Self::decode)
+    }
+
+    /// The record in the lock file of `vm`, if it can be relied upon.
+    ///
+    /// One slot may be damaged: a raise of the epoch that a crash cut short leaves that behind, and the machine
+    /// was not started by it. Zeros are not *free*.
+    ///
+    /// # Errors
+    ///
+    /// [`LockRecordFault`] if the file tells nothing, or speaks of another machine.
+    pub fn read_of(file: &[u8], cluster: ClusterId, vm: VmUuid) -> Result<Sealed<Self>, LockRecordFault> {
+        match Self::read(file, cluster) {
+            PairState::NeverWritten => Err(LockRecordFault::NeverWritten),
+            PairState::Inconsistent { .. } => Err(LockRecordFault::Inconsistent),
+            PairState::Corrupt { a, b } => Err(LockRecordFault::Corrupt { a, b }),
+            PairState::Valid { record } | PairState::Degraded { record, .. } => {
+                let found = record.content.vm;
+                if found == vm { Ok(record) } else { Err(LockRecordFault::WrongVm { found }) }
+            }
+        }
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, RecordFault> {
+        let mut reader = Reader::new(payload);
+        let vm = reader.uuid("virtual machine")?;
+        let epoch = reader.epoch("epoch")?;
+        let (state, who, what) = (reader.u32("state")?, reader.u32("who")?, reader.u64("what")?);
+        reader.end()?;
+        let unused = |unused: bool| check(unused, "unused field");
+        let state = match state {
+            1 => unused(who == 0 && what == 0).map(|()| VmLockState::Free)?,
+            2 => VmLockState::Running { host: HostId::new(who), incarnation: Incarnation::new(what) },
+            3 => VmLockState::HandingOver { target: HostId::new(who), until: Instant::from_nanos(what) },
+            4 => unused(what == 0).map(|()| VmLockState::Moved { home: DatastoreId::new(who) })?,
+            5 => unused(who == 0 && what == 0).map(|()| VmLockState::CleanlyOff)?,
+            0 | 6.. => return Err(RecordFault::BadContent { field: "state" }),
+        };
+        Ok(Self { vm, epoch, state })
+    }
+}

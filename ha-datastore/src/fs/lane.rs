@@ -1,0 +1,56 @@
+use alloc::string::String;
+use alloc::sync::Arc;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+
+use ha_core::{StorageCompletion, StorageFault};
+
+/// How completions leave.
+pub(super) type Deliver = Arc<dyn Fn(StorageCompletion) + Send + Sync>;
+
+/// The most requests that wait in one lane. Machines have one request per file and kind outstanding, so this is
+/// reached only by more markers at once than a cluster can have virtual machines.
+const MAX_WAITING: usize = 131_072;
+
+/// Something a worker does.
+pub(super) trait Job: Send + 'static {
+    /// The answer to a job that is not begun at all; none if it needs none.
+    fn decline(self, fault: StorageFault) -> Option<StorageCompletion>;
+}
+
+/// The way to one worker thread, which takes its jobs in order.
+#[derive(Debug)]
+pub(super) struct Lane<J>(SyncSender<J>);
+
+impl<J: Job> Lane<J> {
+    /// Starts a worker. It ends when the lane is dropped and what waits in it is done.
+    pub(super) fn start(name: String, work: impl FnOnce(Receiver<J>) + Send + 'static) -> io::Result<Self> {
+        let (sender, inbox) = sync_channel(MAX_WAITING);
+        thread::Builder::new().name(name).spawn(move || work(inbox))?;
+        Ok(Self(sender))
+    }
+
+    /// Queues a job, without waiting. Gives the answer back if that is impossible.
+    pub(super) fn submit(&self, job: J) -> Option<StorageCompletion> {
+        match self.0.try_send(job) {
+            Ok(()) => None,
+            // Behind this many others it would not be carried out in time.
+            Err(TrySendError::Full(job)) => job.decline(StorageFault::Expired),
+            // The worker panicked in `deliver`.
+            Err(TrySendError::Disconnected(job)) => job.decline(StorageFault::Unsupported),
+        }
+    }
+}
+
+/// A worker that finishes each job before it begins the next.
+pub(super) fn one_by_one<J: Job>(
+    deliver: Deliver,
+    perform: impl Fn(J) -> StorageCompletion + Send + 'static,
+) -> impl FnOnce(Receiver<J>) + Send + 'static {
+    move |inbox| {
+        for job in inbox {
+            deliver(perform(job));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use bytes::Bytes;
+use ha_core::{Instant, StorageFault};
+use rustix::fs::Advice;
+use rustix::io::FdFlags;
+
+use super::clock::boot_clock;
+use super::flock::{self, TRIES, TRY_GAP};
+use super::{reader, writer};
+
+/// A virtual machine's locked lock file, in the holder process that is to become that virtual machine.
+///
+/// The lock lies on one open file description. It comes free when every process that has the descriptor has ended
+/// or closed it: the holder's end frees it, unless [`VmLockFile::into_descriptor`] was inherited (architecture 8).
+///
+/// All calls wait for storage; a holder has one thread and nothing else to do.
+#[derive(Debug)]
+pub struct VmLockFile {
+    file: File,
+    path: PathBuf,
+}
+
+/// How a try at a virtual machine's lock ended.
+#[derive(Debug)]
+pub enum LockTry {
+    /// Somebody else holds it; found so three times within 20 ms.
+    Held,
+    /// `not_after` had passed on the boot clock right before a try. Nothing is held.
+    Expired,
+    /// It is held here now. Whether by the right file is for [`VmLockFile::same_file`] to say.
+    Locked(VmLockFile),
+}
+
+impl VmLockFile {
+    /// Opens a lock file, which must exist, and tries its exclusive lock, three times within 20 ms.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system answered; [`fault_of`](super::fault_of) makes a [`StorageFault`] of it.
+    pub fn open_and_lock(path: &Path, not_after: Instant) -> io::Result<LockTry> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        for left in (0..TRIES).rev() {
+            // After `open`, which may have waited for a stalled mount, and before each try.
+            if boot_clock() > not_after {
+                return Ok(LockTry::Expired);
+            }
+            if flock::try_exclusive(&file)? {
+                return Ok(LockTry::Locked(Self { file, path: path.into() }));
+            }
+            if left > 0 {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a holder has one thread and nothing else to do"
+                )]
+                thread::sleep(TRY_GAP);
+            }
+        }
+        Ok(LockTry::Held)
+    }
+
+    /// Whether the locked file is still the one at the path. If not, the lock protects nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system answered; a missing file is no error, but `false`.
+    pub fn same_file(&self) -> io::Result<bool> {
+        flock::same_file(&self.file, &self.path)
+    }
+
+    /// The first `length` bytes of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageFault::Short`] if the file has fewer, else what the operating system answered.
+    pub fn read_record(&self, length: u32) -> Result<Bytes, StorageFault> {
+        reader::read_exact(&self.file, 0, length)
+    }
+
+    /// Overwrites bytes that the file already has, syncs them, reads them back and compares.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageFault::Expired`] if `not_after` had passed on the boot clock right before the write: nothing was
+    /// written. [`StorageFault::Short`] if the file ends before the range: nothing was written.
+    /// [`StorageFault::ReadBackDiffers`], or what the operating system answered: it is unknown what is stored.
+    pub fn write_record(&self, offset: u64, bytes: &[u8], not_after: Instant) -> Result<(), StorageFault> {
+        let length = u32::try_from(bytes.len()).map_err(|_| StorageFault::Unsupported)?;
+        writer::overwrite(&self.file, offset, bytes, not_after)?;
+        // A hint only: without it the bytes would come back from the cache that they were just put into.
+        rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed).ok();
+        if reader::read_exact(&self.file, offset, length)? == bytes {
+            Ok(())
+        } else {
+            Err(StorageFault::ReadBackDiffers)
+        }
+    }
+
+    /// The descriptor that carries the lock, for the virtual machine to inherit. Dropping it frees the lock.
+    ///
+    /// It is closed on `exec` until [`keep_across_exec`] is called on it.
+    #[must_use]
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.file.into()
+    }
+}
+
+/// The descriptor that carries the lock. A copy of it keeps the lock as well as the original does, so a holder whose
+/// `exec` may fail hands a copy on and can still write the record if it does.
+impl AsFd for VmLockFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Lets a descriptor survive `exec`, and so the lock on it live as long as the program that is executed.
+///
+/// Only for a process of one thread that spawns nothing else; any child would inherit the descriptor too.
+///
+/// # Errors
+///
+/// What the operating system answered.
+pub fn keep_across_exec(descriptor: impl AsFd) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?)
+}

@@ -1,0 +1,368 @@
+//! Who owns a datastore's list, and what the owner writes there.
+//!
+//! [`Ownership`] takes the exclusive lock of `protectedlist` for a master's term, reads the owner record, reads
+//! the list of every host, merges them, writes the merged list into the own `protectedlist.<n>`, and then the
+//! owner record. From then on it rewrites that record each datastore write period, which is how others see that
+//! the datastore is owned, and takes changes of the list.
+//!
+//! Promised:
+//!
+//! * [`Ownership::may_act`] is true only while the lock is held, both files are written under the claimed term,
+//!   no write is overdue, and the owner record is fresh. A right that is overdue is suspended; it comes back when
+//!   that very write ends well. A fault, or a write out for `storage_stall_max`, ends the right:
+//!   [`Event::RightLost`], the lock is let go, and everything begins again with the lock.
+//! * [`Event::Durable`] names a change only when it is on disk and the right still held at that moment.
+//! * Nothing is written under a term whose round is not greater than those found on the datastore, save one's
+//!   own: [`Event::RoundSeen`] says which round to exceed.
+//! * A host's list is written by that host alone. A late write of an old owner spoils only its own file.
+//! * One unreadable list is told by name and does not blind the others.
+//!
+//! The parent decides when a lock may be tried at all (`may_take`): below F3 only after a sealed release, a
+//! proof, or the takeover wait (architecture 2, 7). Once owned, `may_take` no longer matters.
+//!
+//! Not yet: a list that was unreadable when the datastore was taken is not read again until the next taking; and
+//! tombstones are never cleared away.
+
+mod acquire;
+mod keep;
+mod machine;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use ha_core::operation::{Lock, Read};
+use ha_core::record::RecordFault;
+use ha_core::{
+    DatastoreId, FileKind, FileName, HostId, Identity, Instant, MachineId, MonotonicNow, Outbox, RequestId,
+    Round, StorageCompletion, StorageFault, StorageRequest, Term, TimingConfig, TokenMint, UnknownRequest,
+};
+
+use crate::file_writer::{FileWriter, NextGeneration};
+use crate::format::{Geometry, ListFull, ProtectedList};
+use crate::protected_list::{ChangeId, ChangeRefused, ListChange, ProtectedListWriter};
+
+/// What an ownership is made of.
+#[derive(Clone, Debug)]
+pub struct OwnershipConfig {
+    /// The own cluster, host, boot and life.
+    pub identity: Identity,
+    /// The machine's name; completions are routed by it.
+    pub machine: MachineId,
+    /// The datastore.
+    pub datastore: DatastoreId,
+    /// The hosts whose lists are read; the own host is always among them.
+    pub hosts: Vec<HostId>,
+    /// The sizes of the files.
+    pub geometry: Geometry,
+    /// The spans of time; used are `datastore_write_period`, `datastore_io_timeout`, `storage_stall_max` and
+    /// `look_again` with its two companions.
+    pub timing: TimingConfig,
+}
+
+/// Everything that can happen to an ownership.
+#[derive(Debug)]
+pub enum Input {
+    /// The master of this term wants the datastore. The same term again only renews `may_take`.
+    Claim {
+        /// The term.
+        term: Term,
+        /// Whether the lock may be tried.
+        may_take: bool,
+    },
+    /// Whether the lock may be tried, without a new claim.
+    Rights {
+        /// Whether it may.
+        may_take: bool,
+    },
+    /// The claim is given up: seal `released`, let the lock go. Answered by one [`Event::Released`].
+    Release,
+    /// The host was suspended: what it held may have been taken meanwhile. The claim stays and begins again.
+    Expire,
+    /// Change the list. Answered by [`Event::Durable`] or [`Event::Dropped`].
+    Change {
+        /// The change's name.
+        id: ChangeId,
+        /// The change.
+        change: ListChange,
+    },
+    /// Storage answered.
+    Storage(StorageCompletion),
+}
+
+/// Everything an ownership asks for or tells.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// To storage.
+    Storage(StorageRequest),
+    /// To the parent.
+    Event(Event),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Somebody else owns the datastore. Told once per claim and attempt series; the lock is tried again.
+    LockHeld,
+    /// The datastore knows this round, which the claim does not exceed. It waits for a higher claim.
+    RoundSeen {
+        /// The highest round found.
+        round: Round,
+    },
+    /// The owner record tells nothing; the lists alone say which rounds have been.
+    OwnerUnreadable {
+        /// What is wrong with slot A.
+        a: RecordFault,
+        /// What is wrong with slot B.
+        b: RecordFault,
+    },
+    /// A host's list is missing from the merge.
+    ListUnreadable {
+        /// The host.
+        host: HostId,
+        /// Why.
+        why: UnreadableList,
+    },
+    /// The merged list is longer than the file. The datastore cannot be owned until files are made larger.
+    MergedListFull(ListFull),
+    /// The datastore is owned under this term: [`Ownership::list`] holds the merged list, and it is durable.
+    Owned {
+        /// The term.
+        term: Term,
+    },
+    /// These changes are durable, and the right still holds.
+    Durable {
+        /// In the order they came.
+        ids: Vec<ChangeId>,
+    },
+    /// The right ended before these changes were known to be durable. They may or may not be on disk.
+    Dropped {
+        /// In the order they came.
+        ids: Vec<ChangeId>,
+    },
+    /// A request failed while the datastore was being taken; it is tried again from the lock on.
+    Trouble {
+        /// How.
+        fault: StorageFault,
+    },
+    /// A request has been out for `storage_stall_max` while the datastore was being taken.
+    Stalled,
+    /// The right has ended; it is acquired afresh if the claim stays.
+    RightLost {
+        /// Why.
+        reason: LostReason,
+    },
+    /// The claim is over and the lock let go.
+    Released {
+        /// Whether the owner record says `released` for it.
+        sealed: bool,
+    },
+}
+
+/// Why a right ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostReason {
+    /// A write failed, or its outcome is unknown.
+    Fault(StorageFault),
+    /// A write has been out for `storage_stall_max`.
+    Stalled,
+    /// The parent said so.
+    Expired,
+}
+
+/// Why a host's list could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnreadableList {
+    /// The read failed.
+    Fault(StorageFault),
+    /// Neither slot holds a whole list.
+    Corrupt {
+        /// What is wrong with slot A.
+        a: RecordFault,
+        /// What is wrong with slot B.
+        b: RecordFault,
+    },
+    /// Two whole lists of which none follows the other.
+    Inconsistent,
+}
+
+/// A mistake of the parent. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// The completion answers no open request of this machine.
+    #[error(transparent)]
+    UnknownRequest(#[from] UnknownRequest),
+    /// A higher term is claimed already.
+    #[error("term {given} was claimed after term {current}")]
+    OldTerm {
+        /// The given term.
+        given: Term,
+        /// The claimed one.
+        current: Term,
+    },
+    /// The datastore is not owned under the claimed term, so its list cannot be changed.
+    #[error("the datastore is not owned")]
+    NotOwned,
+    /// The change cannot be made.
+    #[error(transparent)]
+    Change(#[from] ChangeRefused),
+}
+
+/// What the parent wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Claim {
+    term: Term,
+    may_take: bool,
+    /// The datastore knows a round that this claim does not exceed.
+    outdated: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Nothing to do, or not allowed to.
+    Idle,
+    /// The lock is tried at `at`; the series of attempts began at `since`.
+    LookAgain {
+        at: Instant,
+        since: Instant,
+    },
+    /// `void` if a grant would prove nothing, because the host was suspended since the lock was asked for.
+    Locking {
+        request: RequestId<Lock>,
+        since: Instant,
+        void: bool,
+    },
+    /// From here on the lock is held.
+    ReadingOwner {
+        asked: Instant,
+    },
+    ReadingLists {
+        asked: Instant,
+        lists: Vec<ProtectedList>,
+    },
+    WritingList {
+        term: Term,
+    },
+    WritingOwner {
+        term: Term,
+    },
+    Owned {
+        term: Term,
+        next_beat: Instant,
+    },
+    /// `sealing` once the record that says so is out.
+    Releasing {
+        term: Term,
+        sealing: bool,
+    },
+}
+
+/// Which file a read that is out is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadOf {
+    Owner,
+    List(HostId),
+}
+
+/// The machine. See the [module](self).
+#[derive(Debug)]
+pub struct Ownership {
+    config: OwnershipConfig,
+    clock: MonotonicNow,
+    outbox: Outbox<Output>,
+    mint: TokenMint,
+    claim: Option<Claim>,
+    stage: Stage,
+    /// Reads that are out, also those that nobody waits for any more.
+    reads: BTreeMap<RequestId<Read>, ReadOf>,
+    owner: FileWriter,
+    owner_generation: NextGeneration,
+    owner_counter: u64,
+    /// When the last owner record that is durable was asked for, since the lock was granted.
+    owner_beat: Option<Instant>,
+    list: ProtectedListWriter,
+    /// Changes that are durable but not told, because the right is suspended.
+    untold: Vec<ChangeId>,
+    held_told: bool,
+}
+
+impl Ownership {
+    /// An ownership without a claim.
+    #[must_use]
+    pub fn new(config: OwnershipConfig, now: Instant) -> Self {
+        let OwnershipConfig { identity, datastore, geometry, timing, .. } = &config;
+        let no_term = Term::new(Round::ZERO, identity.host);
+        Self {
+            clock: MonotonicNow::new(now),
+            outbox: Outbox::new(),
+            mint: TokenMint::new(config.machine),
+            claim: None,
+            stage: Stage::Idle,
+            reads: BTreeMap::new(),
+            owner: FileWriter::new(FileName::new(*datastore, FileKind::ProtectedList), timing),
+            owner_generation: NextGeneration::new(),
+            owner_counter: 0,
+            owner_beat: None,
+            list: ProtectedListWriter::new(*identity, *datastore, *geometry, timing, no_term),
+            untold: Vec::new(),
+            held_told: false,
+            config,
+        }
+    }
+
+    /// Whether decisions about this datastore's machines may be carried out at `now`.
+    #[must_use]
+    pub fn may_act(&self, now: Instant) -> bool {
+        let Stage::Owned { term, .. } = self.stage else { return false };
+        let timing = &self.config.timing;
+        let fresh_for = timing.datastore_write_period.saturating_add(timing.datastore_io_timeout);
+        self.claim.is_some_and(|claim| claim.term == term)
+            && self.owner_beat.is_some_and(|beat| now.since(beat) <= fresh_for)
+            && !self.owner.is_overdue(now)
+            && !self.list.file().is_overdue(now)
+    }
+
+    /// The list of the datastore while it is owned, also while the right is suspended.
+    #[must_use]
+    pub const fn list(&self) -> Option<&ProtectedListWriter> {
+        match self.stage {
+            Stage::Owned { .. } => Some(&self.list),
+            Stage::Idle
+            | Stage::LookAgain { .. }
+            | Stage::Locking { .. }
+            | Stage::ReadingOwner { .. }
+            | Stage::ReadingLists { .. }
+            | Stage::WritingList { .. }
+            | Stage::WritingOwner { .. }
+            | Stage::Releasing { .. } => None,
+        }
+    }
+
+    /// The claimed term.
+    #[must_use]
+    pub fn claimed(&self) -> Option<Term> {
+        self.claim.map(|claim| claim.term)
+    }
+
+    /// Whether the lock is to be tried.
+    fn is_wanted(&self) -> bool {
+        self.claim.is_some_and(|claim| claim.may_take && !claim.outdated)
+    }
+
+    /// Whether nothing is out that could still land or answer from an earlier attempt.
+    fn is_quiet(&self) -> bool {
+        self.reads.is_empty() && self.owner.is_idle() && self.list.file().is_idle()
+    }
+
+    fn hosts(&self) -> BTreeSet<HostId> {
+        self.config.hosts.iter().copied().chain([self.config.identity.host]).collect()
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outbox.push(Output::Event(event));
+    }
+
+    fn request(&mut self, request: StorageRequest) {
+        self.outbox.push(Output::Storage(request));
+    }
+}

@@ -1,0 +1,211 @@
+//! From the claim to the first owner record.
+
+use alloc::vec::Vec;
+
+use ha_core::operation::{LockOutcome, ReadReply};
+use ha_core::record::PairState;
+use ha_core::{FileKind, FileName, HostId, Instant, Round, StorageFault, StorageRequest, Term};
+
+use super::{Claim, Event, Ownership, ReadOf, Stage, UnreadableList};
+use crate::format::{ListOwnerRecord, ProtectedList, merge};
+
+impl Ownership {
+    /// Begins to take the datastore if that is wanted and nothing of an earlier attempt is out.
+    pub(super) fn begin(&mut self, now: Instant) {
+        if !matches!(self.stage, Stage::Idle) || !self.is_wanted() {
+            return;
+        }
+        self.held_told = false;
+        if self.is_quiet() {
+            self.lock(now, now);
+        } else {
+            self.stage = Stage::LookAgain { at: now, since: now };
+        }
+    }
+
+    pub(super) fn lock(&mut self, now: Instant, since: Instant) {
+        let (token, request) = self.mint.issue();
+        let not_after = now.after(self.config.timing.storage_stall_max);
+        self.request(StorageRequest::Lock { token, file: self.owner.file().clone(), not_after });
+        self.stage = Stage::Locking { request, since, void: false };
+    }
+
+    pub(super) fn locked(&mut self, now: Instant, since: Instant, void: bool, outcome: LockOutcome) {
+        match outcome {
+            // What was asked for may no longer be wanted, or may be gone again.
+            LockOutcome::Granted if void || !self.is_wanted() => self.let_go(),
+            LockOutcome::Granted => return self.read_owner(now),
+            LockOutcome::Held if !self.held_told => {
+                self.held_told = true;
+                self.event(Event::LockHeld);
+            }
+            LockOutcome::Held => {}
+            LockOutcome::Expired => self.event(Event::Trouble { fault: StorageFault::Expired }),
+            LockOutcome::Fault(fault) => self.event(Event::Trouble { fault }),
+        }
+        if self.is_wanted() {
+            self.stage = Stage::LookAgain { at: self.next_look(now, since), since };
+        } else {
+            self.stage = Stage::Idle;
+        }
+    }
+
+    fn next_look(&self, now: Instant, since: Instant) -> Instant {
+        let timing = &self.config.timing;
+        let fast = now.since(since) < timing.look_again_fast_for;
+        now.after(if fast { timing.look_again } else { timing.look_again_slow })
+    }
+
+    fn read_owner(&mut self, now: Instant) {
+        let length = ListOwnerRecord::FILE;
+        self.read(ReadOf::Owner, FileKind::ProtectedList, length);
+        self.stage = Stage::ReadingOwner { asked: now };
+    }
+
+    fn read(&mut self, of: ReadOf, kind: FileKind, length: u32) {
+        let (token, request) = self.mint.issue();
+        self.reads.insert(request, of);
+        let file = FileName::new(self.config.datastore, kind);
+        self.request(StorageRequest::Read { token, file, offset: 0, length });
+    }
+
+    /// An answer to a read of this attempt, or of one that was given up.
+    pub(super) fn on_read(&mut self, now: Instant, of: ReadOf, outcome: Result<ReadReply, StorageFault>) {
+        match (&self.stage, of) {
+            (Stage::ReadingOwner { .. }, ReadOf::Owner) => self.owner_read(now, outcome),
+            (Stage::ReadingLists { .. }, ReadOf::List(host)) => self.list_read(now, host, outcome),
+            (
+                Stage::Idle
+                | Stage::LookAgain { .. }
+                | Stage::Locking { .. }
+                | Stage::ReadingOwner { .. }
+                | Stage::ReadingLists { .. }
+                | Stage::WritingList { .. }
+                | Stage::WritingOwner { .. }
+                | Stage::Owned { .. }
+                | Stage::Releasing { .. },
+                ReadOf::Owner | ReadOf::List(_),
+            ) => {}
+        }
+    }
+
+    fn owner_read(&mut self, now: Instant, outcome: Result<ReadReply, StorageFault>) {
+        let reply = match outcome {
+            Ok(reply) => reply,
+            Err(fault) => return self.give_up(now, Event::Trouble { fault }),
+        };
+        let found = ListOwnerRecord::read(&reply.bytes, self.config.identity.cluster);
+        self.owner_generation.adopt(found.next_generation());
+        let records = match found {
+            PairState::NeverWritten => Vec::new(),
+            PairState::Valid { record } | PairState::Degraded { record, .. } => Vec::from([record.content]),
+            PairState::Inconsistent { a, b } => Vec::from([a.content, b.content]),
+            PairState::Corrupt { a, b } => {
+                self.event(Event::OwnerUnreadable { a, b });
+                Vec::new()
+            }
+        };
+        let counter = records.iter().map(|record| record.counter).max();
+        self.owner_counter = self.owner_counter.max(counter.unwrap_or(0));
+        if self.is_outdated_by(records.iter().map(|record| record.term)) {
+            return;
+        }
+        self.stage = Stage::ReadingLists { asked: now, lists: Vec::new() };
+        let length = self.config.geometry.list_area().saturating_mul(2);
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        for host in self.hosts() {
+            self.read(ReadOf::List(host), FileKind::ProtectedListOf(host), length);
+        }
+    }
+
+    fn list_read(&mut self, now: Instant, host: HostId, outcome: Result<ReadReply, StorageFault>) {
+        let own = host == self.config.identity.host;
+        let reply = match outcome {
+            Ok(reply) => Some(reply),
+            // Without the own file nobody knows which of its slots must not be touched.
+            Err(fault) if own => return self.give_up(now, Event::Trouble { fault }),
+            Err(fault) => {
+                self.event(Event::ListUnreadable { host, why: UnreadableList::Fault(fault) });
+                None
+            }
+        };
+        if let Some(reply) = reply {
+            let cluster = self.config.identity.cluster;
+            let found = ProtectedList::read(&reply.bytes, cluster, host, &self.config.geometry);
+            if own {
+                self.list.generation().adopt(found.next_generation());
+            }
+            self.collect(host, found);
+        }
+        if self.reads.is_empty() {
+            self.merge(now);
+        }
+    }
+
+    fn collect(&mut self, host: HostId, found: PairState<ProtectedList>) {
+        let why = match found {
+            PairState::NeverWritten => return,
+            PairState::Valid { record } | PairState::Degraded { record, .. } => {
+                if let Stage::ReadingLists { lists, .. } = &mut self.stage {
+                    lists.push(record.content);
+                }
+                return;
+            }
+            PairState::Inconsistent { .. } => UnreadableList::Inconsistent,
+            PairState::Corrupt { a, b } => UnreadableList::Corrupt { a, b },
+        };
+        self.event(Event::ListUnreadable { host, why });
+    }
+
+    fn merge(&mut self, now: Instant) {
+        let Stage::ReadingLists { lists, .. } = &mut self.stage else { return };
+        let lists = core::mem::take(lists);
+        if self.is_outdated_by(lists.iter().map(|list| list.term)) {
+            return;
+        }
+        self.list.adopt(merge(lists));
+        self.write_list(now);
+    }
+
+    /// Writes the list under the claimed term, then the owner record.
+    pub(super) fn write_list(&mut self, now: Instant) {
+        let Some(Claim { term, .. }) = self.claim else { return self.unlock_to_idle() };
+        match self.list.commit(now, &mut self.mint, term) {
+            Ok(request) => {
+                self.request(request);
+                self.stage = Stage::WritingList { term };
+            }
+            Err(full) => self.give_up(now, Event::MergedListFull(full)),
+        }
+    }
+
+    /// Whether the datastore knows a term that the claim does not exceed. It then waits for a higher claim.
+    ///
+    /// The claimed term itself may be found: this host, or another of the same master's, wrote it.
+    fn is_outdated_by(&mut self, found: impl Iterator<Item = Term>) -> bool {
+        let Some(claim) = &mut self.claim else { return false };
+        let highest: Option<Round> = found
+            .filter(|term| *term != claim.term && term.round >= claim.term.round)
+            .map(|term| term.round)
+            .max();
+        let Some(round) = highest else { return false };
+        claim.outdated = true;
+        self.event(Event::RoundSeen { round });
+        self.unlock_to_idle();
+        true
+    }
+
+    /// Ends an attempt that had the lock but nothing to lose yet.
+    pub(super) fn give_up(&mut self, now: Instant, why: Event) {
+        self.event(why);
+        self.let_go();
+        let at = now.after(self.config.timing.look_again);
+        self.stage = if self.is_wanted() { Stage::LookAgain { at, since: now } } else { Stage::Idle };
+    }
+
+    /// Lets go of a lock that nothing was begun with, or that is no longer wanted.
+    pub(super) fn unlock_to_idle(&mut self) {
+        self.let_go();
+        self.stage = Stage::Idle;
+    }
+}

@@ -1,0 +1,195 @@
+//! Released bytes stay readable: each file as it was written once, compared both ways.
+//!
+//! A golden file lists every line of 16 bytes that is not all zero. `UPDATE_GOLDEN=1` writes them anew, which is
+//! only right for a format that has never been released.
+#![allow(clippy::std_instead_of_alloc, reason = "std is there anyway")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use core::fmt::Write as _;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use common::{CLUSTER, GEOMETRY, host, identity, term, uuid, vm};
+use ha_core::record::{Generation, PairState};
+use ha_core::{DatastoreId, Incarnation, Instant, VmEpoch};
+use ha_datastore::format::{
+    HeartbeatRecord, ListEntry, ListOwnerRecord, MarkerState, OrderId, OwnerState, PowerOffMarker,
+    PoweronRecord, ProtectedList, Protection, RestartIntent, VmLockRecord, VmLockState,
+};
+
+/// Compares `file` with the golden file of that name, and gives back the golden bytes.
+fn golden(name: &str, file: &[u8]) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.hex"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, dump(file)).unwrap();
+    }
+    let golden = parse(&std::fs::read_to_string(&path).unwrap());
+    assert_eq!(dump(file), dump(&golden), "{name}");
+    golden
+}
+
+fn dump(file: &[u8]) -> String {
+    let mut text = format!("size {}\n", file.len());
+    for (line, bytes) in file.chunks(16).enumerate().filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0))
+    {
+        write!(text, "{:06x}:", line * 16).unwrap();
+        for byte in bytes {
+            write!(text, " {byte:02x}").unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn parse(text: &str) -> Vec<u8> {
+    let mut lines = text.lines();
+    let size = lines.next().unwrap().strip_prefix("size ").unwrap().parse().unwrap();
+    let mut file = vec![0; size];
+    for line in lines {
+        let (offset, bytes) = line.split_once(": ").unwrap();
+        let offset = usize::from_str_radix(offset, 16).unwrap();
+        for (index, byte) in bytes.split(' ').enumerate() {
+            file[offset + index] = u8::from_str_radix(byte, 16).unwrap();
+        }
+    }
+    file
+}
+
+/// The newest record of a file in which nothing is damaged.
+fn newest<T: std::fmt::Debug>(state: PairState<T>) -> (u64, T) {
+    match state {
+        PairState::Valid { record } => (record.generation.number(), record.content),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn generation(number: u64) -> Generation {
+    Generation::new(number)
+}
+
+#[test]
+fn heartbeat() {
+    let record = HeartbeatRecord {
+        counter: 41,
+        write_period: Duration::from_millis(200),
+        io_timeout: Duration::from_millis(100),
+        ttl: Duration::from_secs(2),
+        watchdog: Duration::from_secs(20),
+        written_at: Instant::from_nanos(0x0123_4567_89ab_cdef),
+    };
+    let next = HeartbeatRecord { counter: 42, ..record };
+    let writer = identity(7, 3);
+    let file = [next.seal(&writer, generation(6)), record.seal(&writer, generation(5))].concat();
+    let bytes = golden("heartbeat", &file);
+    assert_eq!(newest(HeartbeatRecord::read(&bytes, CLUSTER, host(7))), (6, next));
+}
+
+#[test]
+fn poweron() {
+    let record = PoweronRecord {
+        inventory: 9,
+        isolated: true,
+        inventory_complete: true,
+        vms: BTreeMap::from([(uuid(2), VmEpoch::new(8)), (uuid(1), VmEpoch::new(4))]),
+    };
+    let empty =
+        PoweronRecord { inventory: 8, isolated: false, inventory_complete: false, vms: BTreeMap::new() };
+    let seal =
+        |record: &PoweronRecord, number| record.seal(&identity(7, 3), generation(number), &GEOMETRY).unwrap();
+    let file = [record.text(), seal(&empty, 0), seal(&record, 1)].concat();
+    let bytes = golden("poweron", &file);
+    assert_eq!(&bytes[..2], b"1\n");
+    assert_eq!(newest(PoweronRecord::read(&bytes[4096..], CLUSTER, host(7), &GEOMETRY)), (1, record));
+}
+
+#[test]
+fn list_owner() {
+    let owned = ListOwnerRecord { term: term(12, 7), counter: 99, state: OwnerState::Owned };
+    let released = ListOwnerRecord { counter: 100, state: OwnerState::Released, ..owned };
+    let file =
+        [released.seal(&identity(7, 3), generation(2)), owned.seal(&identity(6, 1), generation(1))].concat();
+    let bytes = golden("protectedlist", &file);
+    assert_eq!(newest(ListOwnerRecord::read(&bytes, CLUSTER)), (2, released));
+    let older = [owned.seal(&identity(7, 3), generation(0)), vec![0; 4096].into()].concat();
+    assert_eq!(newest(ListOwnerRecord::read(&older, CLUSTER)), (0, owned));
+}
+
+#[test]
+fn list() {
+    let intent = RestartIntent {
+        order: OrderId { term: term(12, 7), number: 5 },
+        attempts: 2,
+        target: Some(host(8)),
+        expected: VmEpoch::new(4),
+    };
+    let entry = |number, protection, intent| ListEntry {
+        vm: vm(number),
+        protection,
+        version: u64::from(number) + 100,
+        priority: 3,
+        cpu_reservation_mhz: 500,
+        memory_overhead_mb: 64,
+        intent,
+    };
+    let nowhere = RestartIntent { target: None, ..intent };
+    let entries = [
+        entry(1, Protection::Protected, Some(intent)),
+        entry(2, Protection::Removed, None),
+        entry(3, Protection::Protected, None),
+        entry(4, Protection::Protected, Some(nowhere)),
+    ];
+    let list = ProtectedList {
+        term: term(12, 7),
+        version: 31,
+        entries: entries.into_iter().map(|entry| (entry.vm.uuid(), entry)).collect(),
+    };
+    let empty = ProtectedList { version: 30, ..ProtectedList::new(term(12, 7)) };
+    let seal =
+        |list: &ProtectedList, number| list.seal(&identity(7, 3), generation(number), &GEOMETRY).unwrap();
+    let file = [seal(&empty, 4), seal(&list, 5)].concat();
+    let bytes = golden("protectedlist.7", &file);
+    assert_eq!(newest(ProtectedList::read(&bytes, CLUSTER, host(7), &GEOMETRY)), (5, list));
+}
+
+#[test]
+fn power_off_marker() {
+    let marker = |state| PowerOffMarker { vm: uuid(5), epoch: VmEpoch::new(17), state };
+    let seal = |state, number| marker(state).seal(&identity(7, 3), generation(number));
+    let file = [seal(MarkerState::Done, 2), seal(MarkerState::Intended, 1)].concat();
+    let bytes = golden("poweredoff", &file);
+    assert_eq!(newest(PowerOffMarker::read(&bytes, CLUSTER)), (2, marker(MarkerState::Done)));
+    for state in [MarkerState::None, MarkerState::Intended, MarkerState::Cancelled] {
+        let file = [seal(state, 0), vec![0; 4096].into()].concat();
+        assert_eq!(newest(PowerOffMarker::read(&file, CLUSTER)), (0, marker(state)));
+    }
+}
+
+#[test]
+fn vm_lock() {
+    let record = |state| VmLockRecord { vm: uuid(5), epoch: VmEpoch::new(17), state };
+    let running = VmLockState::Running { host: host(7), incarnation: Incarnation::new(3) };
+    let seal = |state, number| record(state).seal(&identity(7, 3), generation(number));
+    let file = [seal(VmLockState::Free, 8), seal(running, 9)].concat();
+    let bytes = golden("ha-lock", &file);
+    assert_eq!(newest(VmLockRecord::read(&bytes, CLUSTER)), (9, record(running)));
+    let until = Instant::from_nanos(77);
+    for state in [
+        VmLockState::HandingOver { target: host(8), until },
+        VmLockState::Moved { home: DatastoreId::new(2) },
+        VmLockState::CleanlyOff,
+    ] {
+        let file = [seal(state, 0), vec![0; 4096].into()].concat();
+        assert_eq!(newest(VmLockRecord::read(&file, CLUSTER)), (0, record(state)));
+    }
+}
+
+#[test]
+fn a_new_vm_lock() {
+    let file = VmLockRecord::initial(&identity(7, 3), uuid(5));
+    let bytes = golden("ha-lock-initial", &file);
+    let free = VmLockRecord { vm: uuid(5), epoch: VmEpoch::ZERO, state: VmLockState::Free };
+    assert_eq!(newest(VmLockRecord::read(&bytes, CLUSTER)), (0, free));
+}
