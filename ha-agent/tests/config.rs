@@ -1,0 +1,171 @@
+//! Which configurations no agent works with: each is refused by name, with what it is and what would do.
+#![allow(clippy::unwrap_used, reason = "a test panics where a value is missing")]
+#![allow(clippy::std_instead_of_alloc, reason = "tests have std")]
+
+mod common;
+
+use core::time::Duration;
+
+use common::{DATASTORE, SECOND, config, host};
+use ha_agent::{Agent, AgentConfig, ConfigError, DatastoreEntry, HostEntry, Role};
+use ha_core::timing::PlanError;
+use ha_core::wire::WireConfigError;
+use ha_core::{Capability, DatastoreId, Instant, Limits, Machine, Profile, Rating, TimingConfig};
+
+const NOW: Instant = Instant::from_nanos(5_000_000_000);
+
+/// The error of a configuration of three hosts that `spoil` has changed.
+fn error(spoil: impl FnOnce(&mut AgentConfig)) -> ConfigError {
+    let mut config = config(1, 3);
+    spoil(&mut config);
+    Agent::new(config, NOW).unwrap_err()
+}
+
+fn entry(number: u32, moid: &str) -> HostEntry {
+    HostEntry { host: host(number), moid: moid.parse().unwrap() }
+}
+
+#[test]
+fn a_valid_configuration_gives_a_plan_and_an_agent() {
+    for profile in [Profile::Swift, Profile::Vsphere] {
+        let config = AgentConfig { timing: TimingConfig::profile(profile), ..config(1, 3) };
+        let plan = config.validate().unwrap();
+        assert_eq!((plan.config, plan.capability), (config.timing, Capability::SAME_KERNEL));
+        let agent = Agent::new(config, NOW).unwrap();
+        assert_eq!((agent.plan(), agent.host(), agent.role()), (&plan, host(1), Role::Uninitialized));
+        assert!(!agent.may_act(DATASTORE, NOW));
+        assert!(agent.poll_timeout().is_some());
+    }
+}
+
+#[test]
+fn the_plan_is_that_of_the_weakest_heartbeat_datastore() {
+    let entry = |number, rating, heartbeat| DatastoreEntry {
+        datastore: DatastoreId::new(number),
+        capability: Capability { rating, ..Capability::SAME_KERNEL },
+        heartbeat,
+    };
+    let datastores =
+        vec![entry(1, Rating::F1, false), entry(2, Rating::SameKernel, true), entry(3, Rating::F3, true)];
+    let plan = AgentConfig { datastores, ..config(1, 3) }.validate().unwrap();
+    assert_eq!(plan.capability.rating, Rating::F3);
+}
+
+#[test]
+fn host_not_listed() {
+    let error = error(|config| config.identity.host = host(4));
+    assert_eq!(error, ConfigError::HostNotListed { host: host(4) });
+    assert_eq!(error.to_string(), "the host list does not name this host, host-4");
+}
+
+#[test]
+fn host_listed_twice() {
+    let message = "the host list names host-2 twice, by its number or by its managed object id";
+    let by_number = error(|config| config.hosts.push(entry(2, "host-9")));
+    assert_eq!(by_number, ConfigError::HostListedTwice { host: host(2) });
+    assert_eq!(by_number.to_string(), message);
+    let by_moid = error(|config| config.hosts.push(entry(4, "host-2")));
+    assert_eq!(by_moid, ConfigError::HostListedTwice { host: host(4) });
+}
+
+#[test]
+fn too_many_hosts() {
+    let limits = |hosts| Limits { hosts, ..config(1, 3).limits };
+    let error = error(|config| config.limits = limits(2));
+    assert_eq!(error, ConfigError::TooManyHosts { found: 3, limit: 2 });
+    assert_eq!(error.to_string(), "the host list has 3 entries; at most 2 are accepted");
+    assert!(AgentConfig { limits: limits(3), ..config(1, 3) }.validate().is_ok());
+}
+
+#[test]
+fn too_many_datastores() {
+    let limits = |datastores| Limits { datastores, ..config(1, 3).limits };
+    let error = error(|config| config.limits = limits(0));
+    assert_eq!(error, ConfigError::TooManyDatastores { found: 1, limit: 0 });
+    assert_eq!(error.to_string(), "1 datastores are configured; at most 0 are accepted");
+    assert!(AgentConfig { limits: limits(1), ..config(1, 3) }.validate().is_ok());
+}
+
+#[test]
+fn datastore_twice() {
+    let error = error(|config| config.datastores.push(config.datastores[0]));
+    assert_eq!(error, ConfigError::DatastoreTwice { datastore: DATASTORE });
+    assert_eq!(error.to_string(), "datastore-1 is configured twice");
+}
+
+#[test]
+fn no_heartbeat_datastore() {
+    let without = error(|config| config.datastores[0].heartbeat = false);
+    assert_eq!(without, ConfigError::NoHeartbeatDatastore { found: 1 });
+    assert_eq!(
+        without.to_string(),
+        "none of the 1 configured datastores carries heartbeats; at least one must"
+    );
+    let none = error(|config| config.datastores.clear());
+    assert_eq!(none, ConfigError::NoHeartbeatDatastore { found: 0 });
+}
+
+#[test]
+fn too_many_isolation_addresses() {
+    let error = error(|config| config.isolation_addresses = 12);
+    assert_eq!(error, ConfigError::TooManyIsolationAddresses { found: 12 });
+    assert_eq!(error.to_string(), "12 isolation addresses are configured; at most 11 are accepted");
+    assert!(AgentConfig { isolation_addresses: 11, ..config(1, 3) }.validate().is_ok());
+}
+
+#[test]
+fn timing_without_a_plan() {
+    let storage = error(|config| config.datastores[0].capability.rating = Rating::F0);
+    assert_eq!(storage, ConfigError::Timing { datastore: DATASTORE, error: PlanError::LocksNotShared });
+    let spans = error(|config| config.timing.suspicion_after = Duration::from_millis(199));
+    let (heartbeat_period, suspicion_after) = (Duration::from_millis(100), Duration::from_millis(199));
+    let inequality = PlanError::SuspicionTooSoon { heartbeat_period, suspicion_after };
+    assert_eq!(spans, ConfigError::Timing { datastore: DATASTORE, error: inequality });
+    assert_eq!(
+        spans.to_string(),
+        "the timing has no valid plan for datastore-1: \
+         2 x heartbeat_period = 2 x 100ms must be at most suspicion_after = 199ms"
+    );
+}
+
+#[test]
+fn timing_is_checked_for_datastores_without_heartbeats_too() {
+    let second = DatastoreId::new(2);
+    let error = error(|config| {
+        let capability = Capability { rating: Rating::F0, ..Capability::SAME_KERNEL };
+        config.datastores.push(DatastoreEntry { datastore: second, capability, heartbeat: false });
+    });
+    assert_eq!(error, ConfigError::Timing { datastore: second, error: PlanError::LocksNotShared });
+}
+
+#[test]
+fn more_hosts_than_a_wire_can_name() {
+    let error = error(|config| {
+        config.limits.hosts = 5_000;
+        config.hosts = (1..=4_097).map(|number| entry(number, &format!("host-{number}"))).collect();
+    });
+    assert_eq!(error, ConfigError::Wire(WireConfigError::TooManyHosts { hosts: 4_097, most: 4_096 }));
+    assert_eq!(error.to_string(), "the host list has 4097 hosts, at most 4096 are possible");
+}
+
+#[test]
+fn spans_too_short_for_an_election() {
+    let error = error(|config| config.timing.heartbeat_period = Duration::from_nanos(7));
+    let option = "heartbeat_period";
+    assert_eq!(error, ConfigError::Election(ha_election::ConfigError::SpanTooShort { option }));
+    assert_eq!(error.to_string(), "`heartbeat_period` is too short: at least 8 ns are needed");
+}
+
+#[test]
+fn spans_too_short_for_the_isolation_check() {
+    let error = error(|config| config.timing.master_isolated_after = Duration::from_nanos(1));
+    let option = "master_isolated_after";
+    assert_eq!(error, ConfigError::Isolation(ha_isolation::ConfigError::SpanTooShort { option }));
+    assert_eq!(error.to_string(), "`master_isolated_after` is too short: at least 2 ns are needed");
+}
+
+#[test]
+fn one_host_alone_is_a_cluster() {
+    let mut bench = common::Bench::new([config(1, 1)]);
+    assert!(bench.run_until(10 * SECOND, |bench| bench.master() == Some(host(1))), "{:#?}", bench.events);
+}

@@ -1,0 +1,38 @@
+use core::time::Duration;
+
+use ha_core::TimingConfig;
+
+/// What a world is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Hosts, numbered from 1.
+    pub hosts: u32,
+    /// Every random choice follows from this.
+    pub seed: u64,
+    /// The agents' spans of time.
+    pub timing: TimingConfig,
+    /// Of a thousand datagrams, how many are lost.
+    pub loss_per_mille: u16,
+    /// How long a datagram or a stream's bytes travel at least.
+    pub delay: Duration,
+    /// How much longer they may travel.
+    pub jitter: Duration,
+    /// Whether the locks of virtual machines bind. `false` shows that the check of *never twice* can fail.
+    pub locks_bind: bool,
+}
+
+impl Options {
+    /// A quiet world: no loss, a tenth of a millisecond of delay.
+    #[must_use]
+    pub const fn quiet(hosts: u32, seed: u64, timing: TimingConfig) -> Self {
+        Self {
+            hosts,
+            seed,
+            timing,
+            loss_per_mille: 0,
+            delay: Duration::from_micros(100),
+            jitter: Duration::from_micros(50),
+            locks_bind: true,
+        }
+    }
+}
