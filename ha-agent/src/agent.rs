@@ -206,7 +206,7 @@ impl Agent {
     #[must_use]
     pub fn may_act(&self, datastore: DatastoreId, now: Instant) -> bool {
         !self.halted
-            && matches!(self.election.role(), Role::Master { .. })
+            && self.reigning(now).is_some()
             && self.units.get(&datastore).is_some_and(|unit| unit.may_act(now))
     }
 
@@ -273,16 +273,18 @@ impl Agent {
         debug_assert!(false, "the agent's machines do not come to rest");
     }
 
-    fn own_deadlines(&self) -> [Option<Deadline>; 4] {
+    fn own_deadlines(&self) -> [Option<Deadline>; 5] {
         let beat = matches!(self.role, Role::Slave { .. })
             .then(|| Deadline::new(self.next_beat, "heartbeat to the master"));
         let redial = self.streams.redial.map(|at| Deadline::new(at, "dial the master again"));
-        let contact = (!self.alone && self.config.hosts.len() > 1).then(|| {
+        let contact = (!self.alone).then(|| {
             Deadline::new(self.last_contact.after(self.config.timing.suspicion_after), "contact lost")
         });
         let case = self.reigning(self.clock.latest()).and_then(|_| self.restarts.deadline());
         let case = case.map(|at| Deadline::new(at, "restart of a VM"));
-        [beat, redial, contact, case]
+        let silent = self.streams.next_silent(self.config.timing.master_lost);
+        let silent = silent.map(|at| Deadline::new(at, "stream that does not speak"));
+        [beat, redial, contact, case, silent]
     }
 }
 
@@ -300,7 +302,7 @@ impl Machine for Agent {
             Input::StreamClosed(connection) => self.on_stream_closed(now, connection),
             Input::Storage(done) => self.on_storage(now, done)?,
             Input::Ping(done) => self.on_ping(now, done)?,
-            Input::Vm(done) => self.starts.handle(now, done),
+            Input::Vm(done) => self.starts.handle(now, done)?,
             Input::Driver(report) => self.on_driver(now, report),
             Input::Command(command) => self.on_command(now, command),
             Input::Resumed { gap: _ } => self.on_resumed(now),
@@ -320,6 +322,7 @@ impl Machine for Agent {
         self.starts.handle_timeout(now);
         self.beat(now);
         self.redial(now);
+        self.close_silent_streams(now);
         self.notice_silence(now);
         self.advance_restarts(now);
         self.settle(now);

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 
 use ha_core::timing::PlanError;
 use ha_core::wire::{Security, WireConfigError};
-use ha_core::{Capability, DatastoreId, HostId, Identity, Limits, Moid, TimingConfig, TimingPlan};
+use ha_core::{Capability, DatastoreId, HostId, Identity, Limits, Moid, Rating, TimingConfig, TimingPlan};
 
 /// One line of the host list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,22 @@ pub enum ConfigError {
         /// How many are configured.
         found: usize,
     },
+    /// Below F3 the heartbeat file is the lease that lets virtual machines start there (architecture 8).
+    #[error("{datastore} is rated {rating} and carries no heartbeats: below F3 every datastore must")]
+    NoLease {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// Its rating.
+        rating: Rating,
+    },
+    /// A full host's inventory would not fit into one control frame.
+    #[error("{found} virtual machines per host are too many; at most {limit} are accepted")]
+    TooManyVmsPerHost {
+        /// `Limits::vms_per_host`.
+        found: u32,
+        /// The most that fit.
+        limit: u32,
+    },
     /// There are more isolation addresses than options for them.
     #[error(
         "{found} isolation addresses are configured; at most {} are accepted",
@@ -124,6 +140,9 @@ impl AgentConfig {
     /// `das.isolationaddress` and `das.isolationaddress0` to `9`.
     pub const MAX_ISOLATION_ADDRESSES: u32 = 11;
 
+    /// So many, with the longest paths, and as many being started, that an inventory fits into a control frame.
+    pub const MAX_VMS_PER_HOST: u32 = 1_600;
+
     /// Checks everything and computes the plan: the one of the weakest heartbeat datastore.
     ///
     /// # Errors
@@ -131,9 +150,9 @@ impl AgentConfig {
     /// The first setting that no agent can work with.
     pub fn validate(&self) -> Result<TimingPlan, ConfigError> {
         self.validate_hosts()?;
-        let found = self.datastores.len();
-        if found > self.limits.datastores as usize {
-            return Err(ConfigError::TooManyDatastores { found, limit: self.limits.datastores });
+        let count = self.datastores.len();
+        if count > self.limits.datastores as usize {
+            return Err(ConfigError::TooManyDatastores { found: count, limit: self.limits.datastores });
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = self.datastores.iter().find(|entry| !seen.insert(entry.datastore)) {
@@ -141,6 +160,15 @@ impl AgentConfig {
         }
         if self.isolation_addresses > Self::MAX_ISOLATION_ADDRESSES {
             return Err(ConfigError::TooManyIsolationAddresses { found: self.isolation_addresses });
+        }
+        let lacks_lease = |entry: &&DatastoreEntry| !entry.heartbeat && !entry.capability.rating.fences();
+        if let Some(entry) = self.datastores.iter().find(lacks_lease) {
+            let DatastoreEntry { datastore, capability, .. } = *entry;
+            return Err(ConfigError::NoLease { datastore, rating: capability.rating });
+        }
+        let (found, limit) = (self.limits.vms_per_host, Self::MAX_VMS_PER_HOST);
+        if found > limit {
+            return Err(ConfigError::TooManyVmsPerHost { found, limit });
         }
         let plan = |entry: &DatastoreEntry| {
             TimingPlan::validate(self.timing, entry.capability)
@@ -154,7 +182,7 @@ impl AgentConfig {
             .iter()
             .filter(|entry| entry.heartbeat)
             .min_by_key(|entry| entry.capability.rating)
-            .ok_or(ConfigError::NoHeartbeatDatastore { found })?;
+            .ok_or(ConfigError::NoHeartbeatDatastore { found: count })?;
         plan(weakest)
     }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use ha_core::codec::bincode::{Decode, Encode};
 use ha_core::codec::{self, DecodeError, TooLong};
-use ha_core::{Incarnation, RunningVm, StorageFault, Term, VmEpoch, VmId};
+use ha_core::{Incarnation, RunningVm, StorageFault, Term, VmEpoch, VmId, VmUuid};
 use ha_datastore::format::OrderId;
 
 use crate::RefusedOrder;
@@ -46,6 +46,8 @@ pub(crate) struct InventoryReport {
     pub(crate) complete: bool,
     /// What runs.
     pub(crate) vms: Vec<InventoryEntry>,
+    /// What is being started: neither listed nor absent.
+    pub(crate) starting: Vec<VmUuid>,
 }
 
 /// One running virtual machine.

@@ -158,13 +158,21 @@ impl DatastoreUnit {
     }
 
     /// Claims the datastore, or tells that the right to take it has come or gone.
-    pub(crate) fn claim(&mut self, now: Instant, term: Term, may_take: bool) {
+    /// Below F3 a conflicting request can strip a partitioned owner of every lock it holds: care is taken there.
+    pub(crate) fn claim(&mut self, now: Instant, term: Term, may_take: bool, fences: bool) {
+        let caution = ownership::Input::Caution { cautious: !fences };
+        let _refused = self.ownership.handle_input(now, caution).is_err();
         let input = if self.ownership.claimed() == Some(term) {
             ownership::Input::Rights { may_take }
         } else {
             ownership::Input::Claim { term, may_take }
         };
         let _refused = self.ownership.handle_input(now, input).is_err();
+    }
+
+    /// The end of a host was confirmed.
+    pub(crate) fn owner_ended(&mut self, now: Instant, host: HostId) {
+        let _refused = self.ownership.handle_input(now, ownership::Input::OwnerEnded { host }).is_err();
     }
 
     pub(crate) fn release(&mut self, now: Instant) {
@@ -334,6 +342,9 @@ impl DatastoreUnit {
             ownership::Event::Stalled => self.trouble(StorageFault::Unknown),
             ownership::Event::LockHeld => {
                 UnitOutput::Event(Event::DatastoreHeld { datastore: self.entry.datastore })
+            }
+            ownership::Event::OwnerUnproven { host } => {
+                UnitOutput::Event(Event::OwnerUnproven { datastore: self.entry.datastore, host })
             }
             // The list says by itself what could not be read of it; the rest of the lists stands.
             ownership::Event::OwnerUnreadable { .. } => self.trouble(StorageFault::ReadBackDiffers),

@@ -79,6 +79,14 @@ pub enum Event {
         /// The datastore.
         datastore: DatastoreId,
     },
+    /// Below F3: the datastore's owner may live, and trying its lock could do it harm. Confirm its end
+    /// (`confirm-dead`), or wait until it releases the list.
+    OwnerUnproven {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// The owner by its record.
+        host: HostId,
+    },
     /// One host's copy of the list cannot be read; the others were merged without it.
     ListUnreadable {
         /// The datastore.
@@ -119,6 +127,13 @@ pub enum Event {
         /// The virtual machine it was about.
         vm: VmUuid,
         /// Why, and what would be accepted.
+        reason: &'static str,
+    },
+    /// A confirmation of a host's end changes nothing here.
+    ConfirmRefused {
+        /// The host.
+        host: HostId,
+        /// Why.
         reason: &'static str,
     },
     /// The master ordered a start.
@@ -229,6 +244,7 @@ impl Event {
             Self::DatastoreOwned { .. } => "datastore-owned",
             Self::DatastoreLost { .. } => "datastore-lost",
             Self::DatastoreHeld { .. } => "datastore-held",
+            Self::OwnerUnproven { .. } => "owner-unproven",
             Self::ListUnreadable { .. } => "list-unreadable",
             Self::ListFull { .. } => "list-full",
             Self::HeartbeatReady { .. } => "heartbeat-ready",
@@ -236,6 +252,7 @@ impl Event {
             Self::Protected { .. } => "vm-protected",
             Self::Unprotected { .. } => "vm-unprotected",
             Self::CommandRefused { .. } => "command-refused",
+            Self::ConfirmRefused { .. } => "confirm-refused",
             Self::OrderSent { .. } => "order-sent",
             Self::OrderRefused { .. } => "order-refused",
             Self::Restarted { .. } => "vm-restarted",
@@ -286,6 +303,9 @@ impl fmt::Display for Event {
             }
             Self::DatastoreLost { datastore, reason } => write!(f, "no longer owns {datastore}: {reason}"),
             Self::DatastoreHeld { datastore } => write!(f, "the list of {datastore} is held by another host"),
+            Self::OwnerUnproven { datastore, host } => {
+                write!(f, "{datastore} is left alone: its owner {host} may live (confirm-dead)")
+            }
             Self::ListUnreadable { datastore, host } => {
                 write!(f, "the list of {datastore} as {host} wrote it cannot be read")
             }
@@ -295,6 +315,9 @@ impl fmt::Display for Event {
             Self::Protected { vm } => write!(f, "{vm} is protected"),
             Self::Unprotected { vm } => write!(f, "{vm} is no longer protected"),
             Self::CommandRefused { vm, reason } => write!(f, "command for {vm} refused: {reason}"),
+            Self::ConfirmRefused { host, reason } => {
+                write!(f, "the end of {host} was not confirmed: {reason}")
+            }
             Self::OrderSent { vm, target, expected, why, .. } => {
                 write!(f, "{target} is to start {vm}, expected at {expected}: {why}")
             }

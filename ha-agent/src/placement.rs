@@ -1,5 +1,7 @@
 //! Where a virtual machine restarts: a pure function over plain data.
 
+use alloc::collections::BTreeSet;
+
 use ha_core::HostId;
 
 /// A host that could take a virtual machine.
@@ -13,14 +15,14 @@ pub struct Candidate {
     pub free_slots: usize,
 }
 
-/// The least loaded host with a free slot, other than `avoid` if there is a choice; ties go to the lowest number.
+/// The least loaded host with a free slot, none of `avoid` if there is a choice; ties go to the lowest number.
 ///
 /// The same input always gives the same answer.
 #[must_use]
-pub fn place(candidates: &[Candidate], avoid: Option<HostId>) -> Option<HostId> {
+pub fn place(candidates: &[Candidate], avoid: &BTreeSet<HostId>) -> Option<HostId> {
     candidates
         .iter()
         .filter(|candidate| candidate.free_slots > 0)
-        .min_by_key(|candidate| (Some(candidate.host) == avoid, candidate.load, candidate.host))
+        .min_by_key(|candidate| (avoid.contains(&candidate.host), candidate.load, candidate.host))
         .map(|candidate| candidate.host)
 }

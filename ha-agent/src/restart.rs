@@ -28,7 +28,7 @@ use crate::{Event, RefusedOrder};
 pub(crate) use case::{Case, OpenIntent, Stage};
 pub(crate) use situation::Situation;
 
-/// Lock records that are read at once.
+/// Lock records of one datastore that are read at once. One that hangs takes no turn from another.
 const MAX_READS: usize = 64;
 
 /// What the agent is to do for the restarts.
@@ -51,11 +51,13 @@ pub(crate) struct Restarts {
     timing: TimingConfig,
     limits: Limits,
     mint: TokenMint,
-    reads: BTreeMap<RequestId<Read>, VmUuid>,
+    reads: BTreeMap<RequestId<Read>, (VmUuid, DatastoreId)>,
     cases: BTreeMap<VmUuid, Case>,
     /// Intents that are being closed in the list, by the number of the change.
     closing: BTreeMap<u64, VmUuid>,
     outside: BTreeSet<VmUuid>,
+    /// Some case was not opened for want of room.
+    overflowed: bool,
     next_change: u64,
     next_order: u64,
     actions: VecDeque<Action>,
@@ -77,14 +79,21 @@ impl Restarts {
             cases: BTreeMap::new(),
             closing: BTreeMap::new(),
             outside: BTreeSet::new(),
+            overflowed: false,
             next_change: 0,
             next_order: 0,
             actions: VecDeque::new(),
         }
     }
 
-    /// Forgets every case: this host is not master any more. Reads that are under way are answered in vain.
+    /// Forgets every case: this host is not master any more. Reads that are under way are answered in vain;
+    /// those that were not asked for yet never will be.
     pub(crate) fn clear(&mut self) {
+        for action in &self.actions {
+            if let Action::Storage(StorageRequest::Read { token, .. }) = action {
+                self.reads.remove(&token.id());
+            }
+        }
         self.cases.clear();
         self.closing.clear();
         self.outside.clear();
@@ -97,9 +106,9 @@ impl Restarts {
 
     /// When the next case is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let full = self.reads.len() >= MAX_READS;
         let due = |case: &Case| match case.stage {
-            Stage::Look { .. } if full => None,
+            // Until a read is answered there is no turn for it.
+            Stage::Look { .. } if !self.may_read(case.vm.home()) => None,
             Stage::Look { .. }
             | Stage::Looking { .. }
             | Stage::Persisting { .. }
@@ -107,6 +116,15 @@ impl Restarts {
             | Stage::Started { .. } => case.deadline(),
         };
         self.cases.values().filter_map(due).min()
+    }
+
+    fn may_read(&self, datastore: DatastoreId) -> bool {
+        self.reads.values().filter(|(_, home)| *home == datastore).count() < MAX_READS
+    }
+
+    /// Whether a survey could open a case that there was no room for.
+    pub(crate) fn wants_survey(&self) -> bool {
+        self.overflowed && self.cases.len() < self.limits.open_intents as usize
     }
 
     /// Opens a case for every protected virtual machine that is not seen running, closes those that are.
@@ -117,6 +135,7 @@ impl Restarts {
         situation: &Situation<'_>,
     ) {
         let mut seen = BTreeSet::new();
+        self.overflowed = false;
         for entry in protected.filter(|entry| entry.protection == Protection::Protected) {
             let uuid = entry.vm.uuid();
             seen.insert(uuid);
@@ -134,13 +153,18 @@ impl Restarts {
                 None => self.open(now, entry),
             }
         }
-        self.cases.retain(|uuid, _| seen.contains(uuid));
+        // A datastore that is being taken under a new term has no list for a moment; its cases go on.
+        self.cases.retain(|uuid, case| seen.contains(uuid) || !situation.owned.contains(&case.vm.home()));
         self.outside.retain(|uuid| seen.contains(uuid));
     }
 
     fn open(&mut self, now: Instant, entry: &ListEntry) {
         let uuid = entry.vm.uuid();
-        if self.cases.contains_key(&uuid) || self.cases.len() >= self.limits.open_intents as usize {
+        if self.cases.contains_key(&uuid) {
+            return;
+        }
+        if self.cases.len() >= self.limits.open_intents as usize {
+            self.overflowed = true;
             return;
         }
         let mut case = Case::new(entry.vm.clone(), now, 0);
@@ -179,8 +203,10 @@ impl Restarts {
         situation: &Situation<'_>,
     ) -> Result<(), UnknownRequest> {
         let (request, outcome) = done.open(&self.mint)?;
-        let uuid = self.reads.remove(&request).ok_or(UnknownRequest)?;
-        if self.cases.get(&uuid).is_some_and(|case| case.stage == Stage::Looking { request }) {
+        let (uuid, _) = self.reads.remove(&request).ok_or(UnknownRequest)?;
+        let awaited =
+            |case: &Case| matches!(case.stage, Stage::Looking { request: asked, .. } if asked == request);
+        if self.cases.get(&uuid).is_some_and(awaited) {
             self.judge(now, uuid, outcome, situation);
         }
         Ok(())
@@ -191,20 +217,15 @@ impl Restarts {
         if self.closing.remove(&id).is_some() {
             return;
         }
-        let waiting = self
-            .cases
-            .values_mut()
-            .find(|case| matches!(case.stage, Stage::Persisting { change, .. } if change == id));
-        if let Some(case) = waiting
-            && let Some(intent) = case.intent
-        {
-            let Stage::Persisting { why, .. } = &mut case.stage else { return };
-            let why = core::mem::take(why);
-            let until = now.after(self.timing.order_validity).after(2 * self.timing.heartbeat_period);
-            case.stage = Stage::Ordered { until };
-            let (vm, failed_host) = (case.vm.clone(), case.failed_host);
-            let OpenIntent { order, target, expected } = intent;
-            self.actions.push_back(Action::Order { target, order, vm: vm.clone(), expected });
+        let waits = |case: &&mut Case| matches!(case.stage, Stage::Persisting { change, .. } if change == id);
+        let Some(case) = self.cases.values_mut().find(waits) else { return };
+        let Some(OpenIntent { order, target, expected }) = case.intent else { return };
+        let until = now.after(self.timing.order_validity).after(2 * self.timing.heartbeat_period);
+        let stage = core::mem::replace(&mut case.stage, Stage::Ordered { until });
+        let (vm, failed_host) = (case.vm.clone(), case.failed_host);
+        self.actions.push_back(Action::Order { target, order, vm: vm.clone(), expected });
+        // The same order again, after a lost race, is no news.
+        if let Stage::Persisting { why: Some(why), .. } = stage {
             self.event(Event::OrderSent { vm, target, expected, failed_host, why });
         }
     }
@@ -220,7 +241,7 @@ impl Restarts {
         }
     }
 
-    /// The target answered an order.
+    /// The target answered an order. The answer counts whatever the case waits for by now, if it is to this order.
     pub(crate) fn on_result(
         &mut self,
         now: Instant,
@@ -231,12 +252,8 @@ impl Restarts {
     ) {
         let again = self.look_again(now, vm);
         let Some(case) = self.cases.get_mut(&vm) else { return };
-        let Some(intent) = case.intent.filter(|intent| intent.order == order && intent.target == from) else {
-            return;
-        };
-        if !matches!(case.stage, Stage::Ordered { .. }) {
-            return;
-        }
+        let Some(intent) = case.intent.filter(|intent| intent.order == order) else { return };
+        let current = intent.target == from && matches!(case.stage, Stage::Ordered { .. });
         let refused = match outcome.refused() {
             Ok(epoch) => {
                 case.stage = Stage::Started { epoch, until: now.after(self.timing.order_validity) };
@@ -244,28 +261,24 @@ impl Restarts {
             }
             Err(refused) => refused,
         };
-        case.stage = Stage::Look {
-            at: match refused {
-                // Nothing is in the way but what the record says by now.
-                RefusedOrder::EpochMismatch { .. } | RefusedOrder::Expired => now,
-                RefusedOrder::LockHeld
-                | RefusedOrder::CleanlyOff
-                | RefusedOrder::Moved
-                | RefusedOrder::NotStartable
-                | RefusedOrder::OldTerm
-                | RefusedOrder::Busy
-                | RefusedOrder::Fault(_) => again,
-                RefusedOrder::StartFailed { .. } => {
-                    case.failed_starts = case.failed_starts.saturating_add(1);
-                    now.after(case::retry_delay(case.failed_starts))
-                }
-            },
-        };
-        if matches!(refused, RefusedOrder::StartFailed { .. } | RefusedOrder::Fault(_)) {
-            case.avoid = Some(intent.target);
+        if blames_target(refused) {
+            case.avoid.insert(from);
         }
-        let event = Event::OrderRefused { vm: case.vm.clone(), target: from, refused };
-        self.event(event);
+        if let RefusedOrder::StartFailed { .. } = refused {
+            case.failed_starts = case.failed_starts.saturating_add(1);
+            case.stage = Stage::Look { at: now.after(case::retry_delay(case.failed_starts)) };
+        } else if current {
+            // Nothing is in the way but what the record says by now; but not for ever at full speed.
+            let at_once = matches!(refused, RefusedOrder::EpochMismatch { .. } | RefusedOrder::Expired);
+            let at = if at_once && !case.hurried { now } else { again };
+            case.hurried = at_once;
+            case.stage = Stage::Look { at };
+        }
+        if case.told != Some((from, refused)) {
+            case.told = Some((from, refused));
+            let event = Event::OrderRefused { vm: case.vm.clone(), target: from, refused };
+            self.event(event);
+        }
     }
 
     /// A host's stream broke or the host failed: what it was ordered may not happen.
@@ -304,6 +317,22 @@ impl Restarts {
 
     fn event(&mut self, event: Event) {
         self.actions.push_back(Action::Event(event));
+    }
+}
+
+/// Whether a refusal says something about the target rather than about the virtual machine.
+const fn blames_target(refused: RefusedOrder) -> bool {
+    match refused {
+        RefusedOrder::NotStartable
+        | RefusedOrder::Expired
+        | RefusedOrder::Busy
+        | RefusedOrder::Fault(_)
+        | RefusedOrder::StartFailed { .. } => true,
+        RefusedOrder::LockHeld
+        | RefusedOrder::EpochMismatch { .. }
+        | RefusedOrder::CleanlyOff
+        | RefusedOrder::Moved
+        | RefusedOrder::OldTerm => false,
     }
 }
 

@@ -4,8 +4,8 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use ha_core::{
-    Deadline, HolderId, HostId, Identity, Instant, Machine, MachineId, Term, VmCompletion, VmEpoch, VmId,
-    VmRequest, VmUuid,
+    Deadline, HolderId, HostId, Identity, Instant, Machine, MachineId, RunningVm, StorageFault, Term,
+    UnknownRequest, VmCompletion, VmEpoch, VmId, VmRequest, VmUuid,
 };
 use ha_datastore::format::OrderId;
 use ha_datastore::vm_lock::{
@@ -49,6 +49,8 @@ struct Start {
     vm: VmId,
     asked: Asked,
     lock: VmLock,
+    /// The driver was lost since it began: only the driver's next inventory tells what became of it.
+    orphaned: bool,
 }
 
 /// All starts that are under way here, by the lane of their machine.
@@ -95,15 +97,38 @@ impl Starts {
             expect,
             not_after,
         };
-        self.running.insert(lane, Start { vm, asked, lock: VmLock::new(config, now) });
+        self.running.insert(lane, Start { vm, asked, lock: VmLock::new(config, now), orphaned: false });
     }
 
     /// The driver answered. An answer to a start that has ended meanwhile changes nothing.
-    pub(crate) fn handle(&mut self, now: Instant, done: VmCompletion) {
-        let lane = done.machine().lane;
-        if let Some(start) = self.running.get_mut(&lane) {
-            // The lane is the start's own, so only a completion of an abandoned step can be refused.
-            let _stale = start.lock.handle_input(now, LockInput::Vm(done)).is_err();
+    pub(crate) fn handle(&mut self, now: Instant, done: VmCompletion) -> Result<(), UnknownRequest> {
+        let MachineId { host, incarnation, lane } = done.machine();
+        let ours = (host, incarnation) == (self.identity.host, self.identity.incarnation);
+        if !ours || !(FIRST_LANE..self.next_lane).contains(&lane) {
+            return Err(UnknownRequest);
+        }
+        match self.running.get_mut(&lane) {
+            Some(start) => start.lock.handle_input(now, LockInput::Vm(done)).map_err(|_| UnknownRequest),
+            None => Ok(()),
+        }
+    }
+
+    /// The driver is out of reach: its holders end, and its answers may never come.
+    pub(crate) fn orphan(&mut self) {
+        for start in self.running.values_mut() {
+            start.orphaned = true;
+        }
+    }
+
+    /// The driver is back: what it lists of the orphaned starts runs, the others do not.
+    pub(crate) fn settle_orphans(&mut self, running: &[RunningVm]) {
+        let orphans: Vec<u32> =
+            self.running.iter().filter(|(_, start)| start.orphaned).map(|(lane, _)| *lane).collect();
+        for lane in orphans {
+            let Some(Start { vm, asked, .. }) = self.running.remove(&lane) else { continue };
+            let listed = running.iter().find(|it| it.vm.uuid() == vm.uuid());
+            let result = listed.map(|it| it.epoch).ok_or(RefusedOrder::Fault(StorageFault::Unknown));
+            self.outputs.push_back(StartOutput::Finished { vm, asked, result });
         }
     }
 

@@ -1,6 +1,7 @@
 //! The control streams: a slave dials its master; a master learns who dialled from the first authentic frame.
 
 use alloc::collections::BTreeMap;
+use core::time::Duration;
 
 use ha_core::wire::StreamBuffer;
 use ha_core::{HostId, Instant};
@@ -17,6 +18,8 @@ pub(crate) struct Stream {
     /// Whether a frame on it echoed a recent one of ours: from then on everything on it is the peer's own word.
     pub(crate) proven: bool,
     pub(crate) buffer: StreamBuffer,
+    /// When an accepted stream was accepted.
+    accepted: Option<Instant>,
 }
 
 /// All streams of this agent. Bounded: two for each host of the list, and some that have not spoken yet.
@@ -41,17 +44,17 @@ impl Streams {
     pub(crate) fn dial(&mut self, master: HostId) -> ConnectionId {
         self.next_dialled = self.next_dialled.saturating_add(1);
         let connection = ConnectionId::Dialled(self.next_dialled);
-        self.streams.insert(connection, Stream::new(Some(master), false));
+        self.streams.insert(connection, Stream::new(Some(master), None));
         self.dialled = Some((master, connection));
         self.redial = None;
         connection
     }
 
     /// Takes an accepted stream, unless there are too many.
-    pub(crate) fn accept(&mut self, connection: ConnectionId) -> bool {
+    pub(crate) fn accept(&mut self, now: Instant, connection: ConnectionId) -> bool {
         let room = self.streams.len() < self.limit && !self.streams.contains_key(&connection);
         if room {
-            self.streams.insert(connection, Stream::new(None, true));
+            self.streams.insert(connection, Stream::new(None, Some(now)));
         }
         room
     }
@@ -90,6 +93,19 @@ impl Streams {
         self.streams.keys().copied().filter(|connection| matches!(connection, ConnectionId::Accepted(_)))
     }
 
+    /// Accepted streams that have been unproven for as long as `patience`.
+    pub(crate) fn silent(&self, now: Instant, patience: Duration) -> impl Iterator<Item = ConnectionId> {
+        self.streams
+            .iter()
+            .filter(move |(_, stream)| stream.gives_up_at(patience).is_some_and(|at| at <= now))
+            .map(|(connection, _)| *connection)
+    }
+
+    /// When the first accepted stream has been unproven for as long as `patience`.
+    pub(crate) fn next_silent(&self, patience: Duration) -> Option<Instant> {
+        self.streams.values().filter_map(|stream| stream.gives_up_at(patience)).min()
+    }
+
     /// The hosts that can be reached by a proven accepted stream.
     pub(crate) fn slaves(&self) -> impl Iterator<Item = HostId> {
         self.streams
@@ -100,7 +116,11 @@ impl Streams {
 }
 
 impl Stream {
-    fn new(peer: Option<HostId>, open: bool) -> Self {
-        Self { peer, open, proven: false, buffer: StreamBuffer::new() }
+    fn gives_up_at(&self, patience: Duration) -> Option<Instant> {
+        self.accepted.filter(|_| !self.proven).map(|accepted| accepted.after(patience))
+    }
+
+    fn new(peer: Option<HostId>, accepted: Option<Instant>) -> Self {
+        Self { peer, open: accepted.is_some(), proven: false, buffer: StreamBuffer::new(), accepted }
     }
 }

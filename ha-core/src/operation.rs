@@ -93,9 +93,9 @@ pub enum TakeOutcome {
         /// Whether the locked file's device and inode are still those of its path.
         same_file: bool,
     },
-    /// Somebody else holds it; found so three times within 20 ms.
+    /// Somebody else holds it; found so three times within 20 ms. No holder is left.
     Held,
-    /// Not tried: the request's `not_after` had passed.
+    /// Not tried: the request's `not_after` had passed. No holder is left.
     Expired,
     /// Storage or the driver answered otherwise; no holder is left.
     Fault(StorageFault),

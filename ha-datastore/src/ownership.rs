@@ -31,7 +31,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use ha_core::operation::{Lock, Read};
-use ha_core::record::RecordFault;
+use ha_core::record::{RecordFault, Sealed};
 use ha_core::{
     DatastoreId, FileKind, FileName, HostId, Identity, Instant, MachineId, MonotonicNow, Outbox, RequestId,
     Round, StorageCompletion, StorageFault, StorageRequest, Term, TimingConfig, TokenMint, UnknownRequest,
@@ -78,6 +78,18 @@ pub enum Input {
     Release,
     /// The host was suspended: what it held may have been taken meanwhile. The claim stays and begins again.
     Expire,
+    /// Whether a conflicting lock request could strip a partitioned owner of every lock it holds (below F3). Then
+    /// the owner record is read first, and the lock is tried only if the list was never owned, was released, was
+    /// owned by this very host, or by one that is known to have ended.
+    Caution {
+        /// Whether to take that care.
+        cautious: bool,
+    },
+    /// An operator or a fence device has confirmed the end of a host.
+    OwnerEnded {
+        /// The host.
+        host: HostId,
+    },
     /// Change the list. Answered by [`Event::Durable`] or [`Event::Dropped`].
     Change {
         /// The change's name.
@@ -108,6 +120,11 @@ pub enum Event {
     RoundSeen {
         /// The highest round found.
         round: Round,
+    },
+    /// The owner's end is not proven, and trying its lock could do it harm: nothing is tried. Told once.
+    OwnerUnproven {
+        /// The owner by its record.
+        host: HostId,
     },
     /// The owner record tells nothing; the lists alone say which rounds have been.
     OwnerUnreadable {
@@ -226,6 +243,10 @@ enum Stage {
         at: Instant,
         since: Instant,
     },
+    /// The owner record is read before the lock is tried.
+    Peeking {
+        since: Instant,
+    },
     /// `void` if a grant would prove nothing, because the host was suspended since the lock was asked for.
     Locking {
         request: RequestId<Lock>,
@@ -238,7 +259,7 @@ enum Stage {
     },
     ReadingLists {
         asked: Instant,
-        lists: Vec<ProtectedList>,
+        lists: Vec<Sealed<ProtectedList>>,
     },
     WritingList {
         term: Term,
@@ -260,6 +281,7 @@ enum Stage {
 /// Which file a read that is out is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReadOf {
+    Peek,
     Owner,
     List(HostId),
 }
@@ -284,6 +306,9 @@ pub struct Ownership {
     /// Changes that are durable but not told, because the right is suspended.
     untold: Vec<ChangeId>,
     held_told: bool,
+    cautious: bool,
+    /// Hosts whose end was confirmed.
+    ended: BTreeSet<HostId>,
 }
 
 impl Ownership {
@@ -306,6 +331,8 @@ impl Ownership {
             list: ProtectedListWriter::new(*identity, *datastore, *geometry, timing, no_term),
             untold: Vec::new(),
             held_told: false,
+            cautious: false,
+            ended: BTreeSet::new(),
             config,
         }
     }
@@ -329,6 +356,7 @@ impl Ownership {
             Stage::Owned { .. } => Some(&self.list),
             Stage::Idle
             | Stage::LookAgain { .. }
+            | Stage::Peeking { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
             | Stage::ReadingLists { .. }

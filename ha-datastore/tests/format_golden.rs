@@ -59,11 +59,9 @@ fn parse(text: &str) -> Vec<u8> {
 }
 
 /// The newest record of a file in which nothing is damaged.
-fn newest<T: std::fmt::Debug>(state: PairState<T>) -> (u64, T) {
-    match state {
-        PairState::Valid { record } => (record.generation.number(), record.content),
-        other => panic!("{other:?}"),
-    }
+fn newest<T: core::fmt::Debug>(state: PairState<T>) -> (u64, T) {
+    let PairState::Valid { record } = state else { panic!("{state:?}") };
+    (record.generation.number(), record.content)
 }
 
 fn generation(number: u64) -> Generation {

@@ -636,3 +636,53 @@ fn answers_to_nobody_are_refused_and_change_nothing() {
     assert!(matches!(one.handle_input(at(1), foreign), Err(Rejected::UnknownRequest(_))));
     assert_eq!(format!("{one:?}"), before);
 }
+
+#[test]
+fn what_was_in_doubt_is_read_back_before_the_datastore_is_owned_again() {
+    for name in [owner_file(), list_file(host(1))] {
+        let mut disk = Disk::default();
+        let mut ownership = owned(&mut disk);
+        disk.fail_write = Some((name.clone(), StorageFault::Io, true));
+        give(&mut ownership, &mut disk, at(10), protect(1, 1));
+        tick(&mut ownership, &mut disk, at(200));
+        disk.fail_write = None;
+        ownership.handle_timeout(at(500));
+        let mut of_that_file = Vec::new();
+        loop {
+            let (requests, events) = drain(&mut ownership);
+            if requests.is_empty() {
+                assert_eq!(events, [Event::Owned { term: term(5, 1) }]);
+                break;
+            }
+            for request in requests {
+                if *request.file() == name {
+                    of_that_file.push(matches!(request, StorageRequest::Write { .. }));
+                }
+                let done = disk.serve(at(500), request).unwrap();
+                ownership.handle_input(at(500), Input::Storage(done)).unwrap();
+            }
+        }
+        let [.., write, read_back] = of_that_file[..] else { panic!("{of_that_file:?}") };
+        assert!(write && !read_back, "{name}: {of_that_file:?}");
+    }
+}
+
+#[test]
+fn a_right_is_lost_once_and_a_claim_without_one_has_nothing_to_seal() {
+    let mut disk = Disk::default();
+    let mut ownership = owned(&mut disk);
+    disk.fail_write = Some((list_file(host(1)), StorageFault::Io, false));
+    let events = give(&mut ownership, &mut disk, at(10), protect(1, 1));
+    let lost = Event::RightLost { reason: LostReason::Fault(StorageFault::Io) };
+    assert_eq!(events, [lost, Event::Dropped { ids: vec![ChangeId(1)] }]);
+    let events = tick(&mut ownership, &mut disk, at(210));
+    assert_eq!(events, [Event::Trouble { fault: StorageFault::Io }], "there was no right to lose");
+    ownership.handle_timeout(at(410));
+    let [lock] = drain(&mut ownership).0.try_into().unwrap();
+    let done = disk.serve(at(410), lock).unwrap();
+    ownership.handle_input(at(410), Input::Storage(done)).unwrap();
+    let before = disk.writes;
+    let events = give(&mut ownership, &mut disk, at(411), Input::Release);
+    assert_eq!((events, disk.writes), (vec![Event::Released { sealed: false }], before));
+    assert!(!disk.is_locked(&owner_file()));
+}

@@ -145,3 +145,23 @@ fn a_later_life_continues_and_a_repeated_one_stops() {
     assert_eq!(give(&mut repeated, &mut disk, inventory(7, true, 0)), []);
     assert_eq!(disk.writes, writes);
 }
+
+#[test]
+fn a_repeated_write_counts_only_once_it_was_read_back() {
+    let (mut writer, mut disk) = (writer(1), Disk::default());
+    give(&mut writer, &mut disk, inventory(1, false, 1));
+    disk.fail_write = Some((name(), StorageFault::Io, true));
+    give(&mut writer, &mut disk, inventory(2, false, 2));
+    disk.fail_write = None;
+    writer.handle_timeout(at(100));
+    let [again] = drain(&mut writer).0.try_into().unwrap();
+    writer.handle_input(at(100), Input::Storage(disk.serve(at(100), again).unwrap())).unwrap();
+    let (requests, events) = drain(&mut writer);
+    assert_eq!(events, [], "after a fault a sync proves nothing by itself");
+    let [back] = requests.try_into().unwrap();
+    assert!(matches!(back, StorageRequest::Read { offset: 8_192, length: 4_096, .. }), "{back:?}");
+    disk.file(&name())[8_192 + 90] ^= 1;
+    writer.handle_input(at(101), Input::Storage(disk.serve(at(101), back).unwrap())).unwrap();
+    let events = settle(&mut writer, &mut disk, at(101));
+    assert_eq!(events, [Event::Trouble { fault: StorageFault::ReadBackDiffers }]);
+}

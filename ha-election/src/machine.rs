@@ -350,7 +350,7 @@ impl Machine for Election {
                 self.review_rights(now);
             }
             Input::Isolated { isolated } => self.take_isolated(now, isolated),
-            Input::RoundSeen { round } => self.learn_round(now, round),
+            Input::RoundSeen { round } => self.exceed_round(now, round),
             Input::ListsOwned { count } => self.lists_owned = count,
             Input::Resumed => self.take_resumed(now),
         }

@@ -7,8 +7,8 @@
 //! The world itself watches over *never twice*: it knows every instance that runs, and counts a start while
 //! another instance of the same virtual machine runs. That check shares nothing with the agents' code.
 //!
-//! So far: loss and delay of datagrams, hosts that lose power, agents that are killed alone. Datastores are of one
-//! kernel and keep what was written.
+//! So far: loss and delay of datagrams, hosts that lose power, agents that are killed alone. The one datastore
+//! keeps what was written and frees locks as one kernel does, whatever the options declare of it.
 #![no_std]
 #![forbid(unsafe_code)]
 

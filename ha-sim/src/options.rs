@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use ha_core::TimingConfig;
+use ha_core::{BootId, Capability, HostId, TimingConfig};
 
 /// What a world is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct Options {
     pub delay: Duration,
     /// How much longer they may travel.
     pub jitter: Duration,
+    /// What is declared of the datastore.
+    pub capability: Capability,
+    /// Whether all hosts have one boot id, as agents on one kernel do.
+    pub one_kernel: bool,
     /// Whether the locks of virtual machines bind. `false` shows that the check of *never twice* can fail.
     pub locks_bind: bool,
 }
@@ -32,7 +36,19 @@ impl Options {
             loss_per_mille: 0,
             delay: Duration::from_micros(100),
             jitter: Duration::from_micros(50),
+            capability: Capability::SAME_KERNEL,
+            one_kernel: true,
             locks_bind: true,
         }
+    }
+
+    /// The boot id of a host: one for all on one kernel, else each its own.
+    #[must_use]
+    pub fn boot(&self, host: HostId) -> BootId {
+        let mut bytes = [0xB0; 16];
+        if !self.one_kernel {
+            bytes[12..].copy_from_slice(&host.number().to_be_bytes());
+        }
+        BootId::from_bytes(bytes)
     }
 }

@@ -14,11 +14,14 @@ use ha_core::operation::{
 };
 use ha_core::wire::{Key, KeyRing, Security};
 use ha_core::{
-    BootId, Capability, ClusterId, DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant,
-    Limits, Machine, StorageCompletion, StorageRequest, VmCompletion, VmDriverReport, VmId, VmRequest,
-    VmUuid,
+    BootId, ClusterId, DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant, Limits,
+    Machine, StorageCompletion, StorageRequest, VmCompletion, VmDriverReport, VmId, VmRequest, VmUuid,
 };
 use ha_datastore::format::{self, Geometry, VmLockRecord};
+
+mod faults;
+
+use faults::Faults;
 
 use crate::Options;
 use crate::datastore::{Datastore, Locker};
@@ -67,6 +70,8 @@ pub struct World {
     records: Vec<Record>,
     double_runs: u64,
     trace: Trace,
+    faults: Faults,
+    options: Options,
 }
 
 impl World {
@@ -87,6 +92,8 @@ impl World {
             records: Vec::new(),
             double_runs: 0,
             trace: Trace::new(),
+            faults: Faults::default(),
+            options: options.clone(),
         };
         for number in 1..=options.hosts {
             let host = HostId::new(number);
@@ -182,56 +189,6 @@ impl World {
         self.after(Duration::ZERO, Happening::Tell(host, Input::Command(command)));
     }
 
-    /// Cuts a host's power: agent, holders and virtual machines end, and their locks come free.
-    pub fn power_off(&mut self, host: HostId) {
-        self.kill_agent(host);
-        if let Some(dead) = self.hosts.get_mut(&host) {
-            dead.powered = false;
-            dead.hypervisor = Hypervisor::default();
-        }
-        self.datastore.release_host(host);
-    }
-
-    /// Kills the agent alone: its host answers pings, and its virtual machines run on.
-    pub fn kill_agent(&mut self, host: HostId) {
-        if let Some(dead) = self.hosts.get_mut(&host) {
-            dead.agent = None;
-        }
-        self.datastore.release(Locker::Agent(host));
-        for end in self.network.ends_of(host) {
-            self.close(end);
-        }
-    }
-
-    /// Stops an agent as SIGSTOP would: its virtual machines and its locks stay, its host answers pings, and what
-    /// arrives waits.
-    pub fn stop_agent(&mut self, host: HostId) {
-        if let Some(host) = self.hosts.get_mut(&host) {
-            host.held.get_or_insert_default();
-        }
-    }
-
-    /// Lets a stopped agent go on: it reads what has waited, then lets time pass.
-    pub fn continue_agent(&mut self, host: HostId) {
-        let held = self.hosts.get_mut(&host).and_then(|host| host.held.take());
-        for happening in held.into_iter().flatten() {
-            self.happen(happening);
-        }
-        self.tell(host, None);
-    }
-
-    /// Ends one virtual machine as a crash would.
-    pub fn crash_vm(&mut self, vm: VmUuid) {
-        let Some(host) = self.runs_on(vm) else { return };
-        let Some(instance) = self.hosts.get_mut(&host).and_then(|host| host.hypervisor.running.remove(&vm))
-        else {
-            return;
-        };
-        self.datastore.release(Locker::Holder(host, instance.holder));
-        let report = VmDriverReport::Ended { vm, epoch: instance.epoch };
-        self.after(Duration::from_millis(1), Happening::Tell(host, Input::Driver(report)));
-    }
-
     /// Lets time pass.
     pub fn run_for(&mut self, span: Duration) {
         let end = self.now.after(span);
@@ -279,6 +236,10 @@ impl World {
         }
     }
 
+    fn is_cut(&self, a: HostId, b: HostId) -> bool {
+        self.faults.cut_off.contains(&a) || self.faults.cut_off.contains(&b)
+    }
+
     fn held(&mut self, host: HostId) -> Option<&mut Vec<Happening>> {
         self.hosts.get_mut(&host)?.held.as_mut()
     }
@@ -314,13 +275,15 @@ impl World {
         let stream = self.network.stream_delay();
         match output {
             Output::Transmit { to, bytes } => {
-                if let Some(delay) = self.network.datagram(host, to) {
+                let cut = self.is_cut(host, to);
+                if let Some(delay) = self.network.datagram(host, to).filter(|_| !cut) {
                     self.after(delay, Happening::Tell(to, Input::Datagram(bytes)));
                 }
             }
             Output::Connect { to, connection } => self.after(stream, Happening::Dial((host, connection), to)),
             Output::Send { connection, bytes } => {
-                if let Some((to, end)) = self.network.other_end((host, connection)) {
+                let other = self.network.other_end((host, connection));
+                if let Some((to, end)) = other.filter(|(to, _)| !self.is_cut(host, *to)) {
                     self.after(stream, Happening::Tell(to, Input::StreamReceived(end, bytes)));
                 }
             }
@@ -328,8 +291,10 @@ impl World {
             Output::Storage(request) => self.after(STORAGE_DELAY, Happening::Storage(host, request)),
             Output::Ping { token, target, timeout } => {
                 let answers = match target {
-                    PingTarget::Host(target) => self.hosts.get(&target).is_some_and(|host| host.powered),
-                    PingTarget::IsolationAddress(_) => true,
+                    PingTarget::Host(target) => {
+                        !self.is_cut(host, target) && self.hosts.get(&target).is_some_and(|host| host.powered)
+                    }
+                    PingTarget::IsolationAddress(_) => !self.faults.cut_off.contains(&host),
                 };
                 let (after, outcome) = if answers {
                     (2 * stream, PingOutcome::Answered)
@@ -353,6 +318,10 @@ impl World {
     }
 
     fn dial(&mut self, from: End, to: HostId) {
+        if self.is_cut(from.0, to) {
+            let refused = Happening::Tell(from.0, Input::StreamClosed(from.1));
+            return self.after(Duration::from_secs(1), refused);
+        }
         let listening = self.hosts.get(&to).is_some_and(|host| host.agent.is_some());
         let delay = self.network.stream_delay();
         if listening {
@@ -375,6 +344,12 @@ impl World {
         let locker = Locker::Agent(host);
         if self.agent(host).is_none() {
             return;
+        }
+        let stalled = self.faults.stalled_writes.get(&host).map(|until| until.since(self.now));
+        if let (Some(span), StorageRequest::Write { .. }) = (stalled, &request)
+            && !span.is_zero()
+        {
+            return self.after(span, Happening::Storage(host, request));
         }
         let late = |not_after: Instant| self.now > not_after;
         let done = match request {
@@ -416,6 +391,12 @@ impl World {
         let now = self.now;
         let Some(host) = self.hosts.get_mut(&id).filter(|host| host.powered) else { return };
         let done = match request {
+            VmRequest::TakeLock { .. } if self.faults.hung_launches.contains(&id) => return,
+            VmRequest::Start { token, .. } if self.faults.failing_starts.contains_key(&id) => {
+                let span = self.faults.failing_starts.get(&id).copied().unwrap_or_default();
+                let failed = Input::Vm(VmCompletion::Start(token.complete(StartOutcome::Failed)));
+                return self.after(span, Happening::Tell(id, failed));
+            }
             VmRequest::TakeLock { token, holder, vm, not_after } => {
                 let file = FileName::new(vm.home(), FileKind::VmLock(vm.clone()));
                 let outcome = if now > not_after {
@@ -496,11 +477,16 @@ fn config(options: &Options, host: HostId) -> AgentConfig {
     };
     let key = KeyRing::new(NonZeroU16::MIN, Key::from_bytes([7; 16]));
     AgentConfig {
-        identity: Identity { cluster: CLUSTER, host, boot: BOOT, incarnation: Incarnation::new(1) },
+        identity: Identity {
+            cluster: CLUSTER,
+            host,
+            boot: options.boot(host),
+            incarnation: Incarnation::new(1),
+        },
         hosts: (1..=options.hosts).map(entry).collect(),
         datastores: alloc::vec![DatastoreEntry {
             datastore: DATASTORE,
-            capability: Capability::SAME_KERNEL,
+            capability: options.capability,
             heartbeat: true,
         }],
         isolation_addresses: 1,

@@ -29,8 +29,14 @@ impl Agent {
             Command::Unprotect { vm, version } => self.unprotect(now, &vm, version),
             Command::ConfirmDead { host, boot, incarnation } => {
                 let input = MonitorInput::Confirmed { host, boot, incarnation };
-                let result = self.monitor.handle_input(now, input);
-                self.refuse_inside(result);
+                if self.monitor.handle_input(now, input).is_err() {
+                    let reason = "it is not watched here, or another life of it was seen since";
+                    self.event(Event::ConfirmRefused { host, reason });
+                    return;
+                }
+                for unit in self.units.values_mut() {
+                    unit.owner_ended(now, host);
+                }
             }
         }
     }
@@ -45,7 +51,7 @@ impl Agent {
             return;
         }
         let not_after = now.after(self.config.timing.order_validity);
-        self.starts.begin(now, vm, StartExpectation::PowerOn, asked, not_after);
+        self.begin_start(now, vm, StartExpectation::PowerOn, asked, not_after);
     }
 
     /// Only an instance that holds its lock, at the recorded epoch, can be protected, and only by the owner of

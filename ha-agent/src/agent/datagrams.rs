@@ -23,8 +23,9 @@ impl Agent {
     /// counted.
     pub(super) fn on_refusal(&mut self, refusal: &Refusal) {
         let Some(reason) = forgery(refusal.reason) else { return };
-        let room = self.invalid.len() < self.config.limits.hosts as usize;
-        if room && self.invalid.insert(refusal.claimed_sender) {
+        // A stranger's name is worth one report for all strangers; a member's always one of its own.
+        let listed = |host: &HostId| self.config.hosts.iter().any(|entry| entry.host == *host);
+        if self.invalid.insert(refusal.claimed_sender.filter(listed)) {
             self.event(Event::InvalidMaster { claimed: refusal.claimed_sender, reason });
         }
     }
@@ -70,12 +71,13 @@ impl Agent {
 
     /// Life, and that is all: a heartbeat can never order anything.
     fn on_heartbeat(&mut self, now: Instant, received: &Received<'_>, echoes: Option<Instant>) {
-        if received.payload.len() != heartbeat_payload(0).len() {
+        let Ok(generation) = received.payload.try_into().map(u64::from_le_bytes) else {
             self.counters.bad_heartbeat.count();
             return;
-        }
+        };
         let known_round = received.term.map(|term| term.round);
         if let Some(echoes) = echoes {
+            self.peers.confirm(received.from, received.incarnation, generation, echoes);
             let input = ElectionInput::Contact { from: received.from, echoes, known_round };
             let result = self.election.handle_input(now, input);
             self.refuse_inside(result);
@@ -87,12 +89,8 @@ impl Agent {
         let Received { from, boot, incarnation, sequence, .. } = *received;
         self.notice_boot(now, received);
         let heard = Heard { at: now, boot, incarnation, sequence };
-        let before = self.heard.insert(from, heard);
-        if before.is_some_and(|before| before.incarnation != incarnation) {
-            // What an earlier life of it reported says nothing of this one.
-            self.peers.forget(from);
-            self.dirty = true;
-        }
+        self.heard.insert(from, heard);
+        self.dirty |= self.peers.forget_before(from, incarnation);
         if self.watched.contains(&from) {
             let result =
                 self.monitor.handle_input(now, MonitorInput::Heard { host: from, boot, incarnation });

@@ -11,7 +11,7 @@ impl Agent {
     /// Contact with every other agent is lost once none was heard for the suspicion time.
     pub(super) fn notice_silence(&mut self, now: Instant) {
         let silent = now >= self.last_contact.after(self.config.timing.suspicion_after);
-        if self.alone || !silent || self.config.hosts.len() < 2 {
+        if self.alone || !silent {
             return;
         }
         self.alone = true;

@@ -55,13 +55,13 @@ impl Agent {
         match event {
             MonitorEvent::Suspected { host, .. } => self.event(Event::Suspected { host }),
             MonitorEvent::Judged(verdict) => self.on_verdict(now, verdict),
-            MonitorEvent::LockDecides { host } => {
+            // Below F3 the operator is asked for each virtual machine, when its record is judged.
+            MonitorEvent::LockDecides { host } | MonitorEvent::OperatorDecides { host } => {
                 self.lock_decides.insert(host);
                 self.dirty = true;
                 self.restarts.hurry(now);
             }
-            // Below F3 the operator is asked for each virtual machine, when its record is judged.
-            MonitorEvent::OperatorDecides { .. } | MonitorEvent::NewBoot { .. } | _ => {}
+            MonitorEvent::NewBoot { .. } | _ => {}
         }
     }
 

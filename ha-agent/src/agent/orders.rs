@@ -45,7 +45,26 @@ impl Agent {
             self.answer(now, &vm, asked, Err(RefusedOrder::Busy));
             return;
         }
-        self.starts.begin(now, vm, StartExpectation::Exactly(expected), asked, not_after);
+        self.begin_start(now, vm, StartExpectation::Exactly(expected), asked, not_after);
+    }
+
+    pub(super) fn begin_start(
+        &mut self,
+        now: Instant,
+        vm: VmId,
+        expect: StartExpectation,
+        asked: Asked,
+        not_after: Instant,
+    ) {
+        let uuid = vm.uuid();
+        // Below F3 an inventory is a proof of stop, so it has to tell of a start before the record is touched.
+        let home = self.units.get(&vm.home()).map(|unit| self.effective(unit.entry().capability));
+        let fences = home.is_some_and(|capability| capability.rating.fences());
+        if !fences {
+            self.inventory.starting(uuid);
+            self.say_inventory(now);
+        }
+        self.starts.begin(now, vm, expect, asked, not_after);
     }
 
     /// Whether this host may take one more virtual machine of that datastore. Below F3 none starts before a

@@ -1,15 +1,15 @@
 //! The master's restarts: survey, advance, and carry out what they ask for.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use ha_core::operation::Read;
-use ha_core::{Completion, HostId, Instant, Term};
+use ha_core::{Completion, DatastoreId, HostId, Instant, Term};
 use ha_datastore::ListChange;
-use ha_datastore::format::ListEntry;
 
 use super::{Agent, Rejected};
 use crate::Output;
-use crate::restart::{Action, Situation};
+use crate::datastore_unit::DatastoreUnit;
+use crate::restart::{Action, Restarts, Situation};
 
 impl Agent {
     pub(super) fn on_record_read(&mut self, now: Instant, done: Completion<Read>) -> Result<(), Rejected> {
@@ -27,10 +27,10 @@ impl Agent {
         if self.reigning(now).is_none() {
             return false;
         }
-        let mut moved = core::mem::take(&mut self.dirty);
+        let mut moved = core::mem::take(&mut self.dirty) || self.restarts.wants_survey();
         if moved {
-            self.with_situation(now, |restarts, situation, entries| {
-                restarts.survey(now, &mut entries.iter().copied(), situation);
+            self.with_situation(now, |restarts, situation, units| {
+                restarts.survey(now, units.values().flat_map(DatastoreUnit::entries), situation);
             });
         }
         if self.restarts.deadline().is_some_and(|at| at <= now) {
@@ -65,7 +65,7 @@ impl Agent {
     pub(super) fn change_list(
         &mut self,
         now: Instant,
-        datastore: ha_core::DatastoreId,
+        datastore: DatastoreId,
         id: u64,
         change: ListChange,
     ) -> bool {
@@ -94,7 +94,7 @@ impl Agent {
     fn with_situation<T>(
         &mut self,
         now: Instant,
-        run: impl FnOnce(&mut crate::restart::Restarts, &Situation<'_>, &[&ListEntry]) -> T,
+        run: impl FnOnce(&mut Restarts, &Situation<'_>, &BTreeMap<DatastoreId, DatastoreUnit>) -> T,
     ) -> T {
         let reachable: BTreeSet<HostId> = self.streams.slaves().collect();
         let capabilities = self
@@ -102,6 +102,8 @@ impl Agent {
             .iter()
             .map(|(datastore, unit)| (*datastore, self.effective(unit.entry().capability)))
             .collect();
+        let owned: BTreeSet<DatastoreId> =
+            self.units.iter().filter(|(_, unit)| unit.owned()).map(|(datastore, _)| *datastore).collect();
         let highest = self.election.highest_round();
         let term = self.election.term().unwrap_or(Term::new(highest, self.config.identity.host));
         let situation = Situation {
@@ -113,14 +115,9 @@ impl Agent {
             peers: &self.peers,
             lock_decides: &self.lock_decides,
             capabilities: &capabilities,
+            owned: &owned,
             reachable: &reachable,
         };
-        let entries: alloc::vec::Vec<&ListEntry> = self
-            .units
-            .values()
-            .filter(|unit| unit.may_act(now))
-            .flat_map(crate::datastore_unit::DatastoreUnit::entries)
-            .collect();
-        run(&mut self.restarts, &situation, &entries)
+        run(&mut self.restarts, &situation, &self.units)
     }
 }

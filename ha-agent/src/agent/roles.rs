@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use ha_core::{HostId, Instant, Term};
+use ha_core::{DatastoreId, HostId, Instant, Term};
 use ha_election::Role;
 
 use super::Agent;
@@ -40,8 +40,15 @@ impl Agent {
     }
 
     fn reign(&mut self, now: Instant, term: Term, rights: bool) {
-        for unit in self.units.values_mut() {
-            unit.claim(now, term, rights);
+        let fences: Vec<(DatastoreId, bool)> = self
+            .units
+            .iter()
+            .map(|(datastore, unit)| (*datastore, self.effective(unit.entry().capability).rating.fences()))
+            .collect();
+        for (datastore, fences) in fences {
+            if let Some(unit) = self.units.get_mut(&datastore) {
+                unit.claim(now, term, rights, fences);
+            }
         }
         self.dirty = true;
     }
@@ -51,7 +58,10 @@ impl Agent {
             unit.release(now);
         }
         self.restarts.clear();
-        self.protections.clear();
+        let unanswered: Vec<u64> = self.protections.keys().copied().collect();
+        for id in unanswered {
+            self.refuse_change(id);
+        }
         self.peers.clear();
         let accepted: Vec<ConnectionId> = self.streams.accepted().collect();
         for connection in accepted {

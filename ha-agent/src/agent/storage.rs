@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use ha_core::{Capability, DatastoreId, HostId, Instant, Machine, StorageCompletion, UnknownRequest};
+use ha_core::{
+    Capability, DatastoreId, HostId, Instant, Machine, StorageCompletion, StorageRequest, UnknownRequest,
+};
 use ha_datastore::format::PoweronRecord;
 use ha_election::{Input as ElectionInput, Role};
 use ha_heartbeat::Input as MonitorInput;
@@ -46,7 +48,8 @@ impl Agent {
     fn on_unit_output(&mut self, now: Instant, datastore: DatastoreId, output: UnitOutput) {
         match output {
             UnitOutput::Storage(request) => {
-                if !self.halted {
+                // A halted agent writes nothing more, but it lets go of what it holds.
+                if !self.halted || matches!(request, StorageRequest::Unlock { .. }) {
                     self.outbox.push(Output::Storage(request));
                 }
             }

@@ -1,8 +1,10 @@
 //! Control streams: cut into frames, authenticated, trusted once a frame echoed a recent one of ours.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use ha_core::wire::{Channel, Echo, FrameKind, Opened};
-use ha_core::{HostId, Instant, Machine};
+use ha_core::{HostId, Incarnation, Instant, Machine};
 use ha_election::Role;
 use ha_heartbeat::Input as MonitorInput;
 
@@ -10,6 +12,17 @@ use super::{Agent, Rejected};
 use crate::control::{self, ControlMessage};
 use crate::inventory::Inventory;
 use crate::{ConnectionId, Output};
+
+/// Who sent a control frame, and what the frame proves.
+#[derive(Clone, Copy, Debug)]
+struct Speaker {
+    host: HostId,
+    incarnation: Incarnation,
+    /// Whether any frame on the stream has echoed a recent one of ours.
+    proven: bool,
+    /// When we sent the frame that this one echoes, if that was lately.
+    echoes: Option<Instant>,
+}
 
 impl Agent {
     pub(super) fn on_stream_opened(
@@ -20,7 +33,7 @@ impl Agent {
         match connection {
             ConnectionId::Accepted(_) => {
                 let master = matches!(self.role, Role::Master { .. });
-                if self.halted || !master || !self.streams.accept(connection) {
+                if self.halted || !master || !self.streams.accept(now, connection) {
                     self.outbox.push(Output::Close(connection));
                 }
             }
@@ -77,56 +90,56 @@ impl Agent {
                 return false;
             }
         };
-        let (from, echo) = (received.from, received.echo);
+        let (from, incarnation) = (received.from, received.incarnation);
+        let echoes = match received.echo {
+            Echo::Fresh { sent_at } => Some(sent_at),
+            Echo::Stale | Echo::None => None,
+        };
         let Ok(message) = control::decode(received.payload) else { return false };
         let Some(stream) = self.streams.get_mut(connection) else { return false };
         if *stream.peer.get_or_insert(from) != from {
             return false;
         }
-        stream.proven |= matches!(echo, Echo::Fresh { .. });
-        let proven = stream.proven;
-        self.on_control(now, connection, from, proven, message)
+        stream.proven |= echoes.is_some();
+        let speaker = Speaker { host: from, incarnation, proven: stream.proven, echoes };
+        self.on_control(now, connection, speaker, message)
     }
 
     fn on_control(
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        from: HostId,
-        proven: bool,
+        from: Speaker,
         message: ControlMessage,
     ) -> bool {
-        let role = self.role;
-        match (message, connection, role) {
+        let proven = from.proven;
+        match (message, connection, self.role) {
             (ControlMessage::Hello { .. }, ConnectionId::Accepted(_), Role::Master { term }) => {
                 self.say(now, connection, &ControlMessage::Welcome { term });
                 true
             }
-            (ControlMessage::Welcome { .. }, ConnectionId::Dialled(_), Role::Slave { master, .. }) => {
-                if proven && master == from {
-                    self.say_inventory(now);
-                }
-                master == from
+            // A welcome that echoes nothing recent proves nothing: the stream is dialled again.
+            (ControlMessage::Welcome { .. }, ConnectionId::Dialled(_), Role::Slave { master, .. })
+                if proven && master == from.host =>
+            {
+                self.say_inventory(now);
+                true
             }
-            (ControlMessage::Inventory(report), ConnectionId::Accepted(_), Role::Master { .. }) => {
-                if proven {
-                    self.on_inventory(now, connection, from, report.into());
-                }
-                proven
+            (ControlMessage::Inventory(report), ConnectionId::Accepted(_), Role::Master { .. }) if proven => {
+                self.on_inventory(now, connection, from, report.into());
+                true
             }
-            (ControlMessage::Order(order), ConnectionId::Dialled(_), Role::Slave { .. }) => {
-                if proven {
-                    self.on_order(now, from, order);
-                }
-                proven
+            (ControlMessage::Order(order), ConnectionId::Dialled(_), Role::Slave { .. }) if proven => {
+                self.on_order(now, from.host, order);
+                true
             }
-            (ControlMessage::OrderResult(result), ConnectionId::Accepted(_), Role::Master { .. }) => {
-                if proven {
-                    self.restarts.on_result(now, from, result.order(), result.vm.uuid(), result.outcome);
-                }
-                proven
+            (ControlMessage::OrderResult(result), ConnectionId::Accepted(_), Role::Master { .. })
+                if proven =>
+            {
+                self.restarts.on_result(now, from.host, result.order(), result.vm.uuid(), result.outcome);
+                true
             }
-            // A message in the wrong direction or role: the sender's picture of us is not ours. Start anew.
+            // A message in the wrong direction or role, or unproven: the sender's picture of us is not ours.
             (
                 ControlMessage::Hello { .. }
                 | ControlMessage::Welcome { .. }
@@ -139,16 +152,17 @@ impl Agent {
         }
     }
 
-    fn on_inventory(&mut self, now: Instant, connection: ConnectionId, from: HostId, inventory: Inventory) {
-        if let Some(older) = self.streams.older_of(from, connection) {
+    fn on_inventory(&mut self, now: Instant, connection: ConnectionId, from: Speaker, inventory: Inventory) {
+        let host = from.host;
+        if let Some(older) = self.streams.older_of(host, connection) {
             self.streams.remove(older);
             self.outbox.push(Output::Close(older));
         }
-        if self.watched.contains(&from) && self.peers.get(from).is_none() {
-            let result = self.monitor.handle_input(now, MonitorInput::StreamOpened { host: from });
+        if self.watched.contains(&host) && self.peers.get(host).is_none() {
+            let result = self.monitor.handle_input(now, MonitorInput::StreamOpened { host });
             self.refuse_inside(result);
         }
-        self.peers.set(from, inventory);
+        self.peers.set(host, from.incarnation, inventory, from.echoes.unwrap_or(Instant::ORIGIN));
         self.dirty = true;
     }
 
@@ -173,6 +187,15 @@ impl Agent {
         }
     }
 
+    /// Closes accepted streams that have not proven themselves in time, so that they keep no slave out.
+    pub(super) fn close_silent_streams(&mut self, now: Instant) {
+        let silent: Vec<ConnectionId> = self.streams.silent(now, self.config.timing.master_lost).collect();
+        for connection in silent {
+            self.streams.remove(connection);
+            self.outbox.push(Output::Close(connection));
+        }
+    }
+
     /// Ends a stream that cannot go on. The peer is not suspected for it.
     fn break_stream(&mut self, now: Instant, connection: ConnectionId) {
         let Some(stream) = self.streams.remove(connection) else { return };
@@ -181,11 +204,12 @@ impl Agent {
             (ConnectionId::Dialled(_), _) => {
                 self.streams.redial = Some(now.after(self.config.timing.look_again));
             }
-            (ConnectionId::Accepted(_), Some(peer)) => {
+            (ConnectionId::Accepted(_), Some(peer)) if self.streams.of_slave(peer).is_none() => {
                 self.peers.forget(peer);
+                self.restarts.on_host_gone(now, peer);
                 self.dirty = true;
             }
-            (ConnectionId::Accepted(_), None) => {}
+            (ConnectionId::Accepted(_), Some(_) | None) => {}
         }
     }
 

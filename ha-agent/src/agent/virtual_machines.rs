@@ -15,10 +15,15 @@ impl Agent {
                 for outside in vms.iter().filter(|running| !running.holds_lock) {
                     self.event(Event::RunsOutsideHa { vm: outside.vm.uuid(), host });
                 }
+                self.starts.settle_orphans(&vms);
                 self.inventory.replace(vms);
             }
             // More than the poweron file can hold cannot be told to anybody: nothing is known to be complete.
-            VmDriverReport::Complete(_) | VmDriverReport::Lost => self.inventory.lose(),
+            VmDriverReport::Complete(_) => self.inventory.lose(),
+            VmDriverReport::Lost => {
+                self.starts.orphan();
+                self.inventory.lose();
+            }
             VmDriverReport::Ended { vm, epoch } => {
                 self.inventory.ended(vm, epoch);
                 self.event(Event::Ended { vm, epoch });
@@ -41,6 +46,7 @@ impl Agent {
                 StartOutput::Vm(request) => self.outbox.push(Output::Vm(request)),
                 StartOutput::LockTaken { vm, epoch } => self.event(Event::LockTaken { vm, epoch }),
                 StartOutput::Finished { vm, asked, result } => {
+                    self.inventory.settled(vm.uuid());
                     if let Ok(epoch) = result {
                         self.on_running(now, vm.clone(), epoch);
                     }

@@ -1,5 +1,6 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use ha_core::operation::ReadReply;
 use ha_core::takeover::StopProof;
@@ -11,29 +12,21 @@ use ha_datastore::format::{RestartIntent, VmLockRecord};
 
 use super::case::{OpenIntent, Stage};
 use super::decide::{Decision, decide};
-use super::{Action, MAX_READS, Restarts, Situation};
+use super::{Action, Case, Restarts, Situation};
 use crate::Event;
 use crate::placement::place;
 
 impl Restarts {
-    /// Does everything that is due.
+    /// Does everything that is due, the longest due first.
     pub(crate) fn advance(&mut self, now: Instant) {
-        let due: alloc::vec::Vec<VmUuid> = self
-            .cases
-            .iter()
-            .filter(|(_, case)| case.deadline().is_some_and(|at| at <= now))
-            .map(|(uuid, _)| *uuid)
-            .collect();
-        for uuid in due {
-            if self.reads.len() >= MAX_READS {
-                break;
-            }
-            self.look(uuid);
-        }
-        // An order or a start whose time is over is looked into as well, as soon as there is room.
         for case in self.cases.values_mut() {
             match case.stage {
-                Stage::Ordered { until } | Stage::Started { until, .. } if until <= now => {
+                // What has not answered in time is looked into again, and asked last from now on.
+                Stage::Ordered { until } if until <= now => {
+                    case.avoid.extend(case.intent.map(|intent| intent.target));
+                    case.stage = Stage::Look { at: now };
+                }
+                Stage::Looking { until, .. } | Stage::Started { until, .. } if until <= now => {
                     case.stage = Stage::Look { at: now };
                 }
                 Stage::Look { .. }
@@ -43,14 +36,30 @@ impl Restarts {
                 | Stage::Started { .. } => {}
             }
         }
+        let due = |(uuid, case): (&VmUuid, &Case)| match case.stage {
+            Stage::Look { at } if at <= now => Some((at, *uuid, case.vm.home())),
+            Stage::Look { .. }
+            | Stage::Looking { .. }
+            | Stage::Persisting { .. }
+            | Stage::Ordered { .. }
+            | Stage::Started { .. } => None,
+        };
+        let mut due: Vec<_> = self.cases.iter().filter_map(due).collect();
+        due.sort_unstable();
+        for (_, uuid, home) in due {
+            if self.may_read(home) {
+                self.look(now, uuid);
+            }
+        }
     }
 
-    fn look(&mut self, uuid: VmUuid) {
+    fn look(&mut self, now: Instant, uuid: VmUuid) {
         let Some(case) = self.cases.get_mut(&uuid) else { return };
         let (token, request) = self.mint.issue();
-        self.reads.insert(request, uuid);
-        case.stage = Stage::Looking { request };
-        let file = FileName::new(case.vm.home(), FileKind::VmLock(case.vm.clone()));
+        let home = case.vm.home();
+        self.reads.insert(request, (uuid, home));
+        case.stage = Stage::Looking { request, until: now.after(self.timing.storage_stall_max) };
+        let file = FileName::new(home, FileKind::VmLock(case.vm.clone()));
         let length = VmLockRecord::FILE;
         self.actions.push_back(Action::Storage(StorageRequest::Read { token, file, offset: 0, length }));
     }
@@ -64,12 +73,11 @@ impl Restarts {
         situation: &Situation<'_>,
     ) {
         let again = self.look_again(now, uuid);
-        let record = outcome
-            .ok()
-            .and_then(|reply| VmLockRecord::read_of(&reply.bytes, self.cluster, uuid).ok())
-            .map(|sealed| sealed.content);
         // An unreadable record says nothing; it is read again until it does.
-        let decision = record.map_or(Decision::Wait, |record| decide(&record, situation));
+        let decision = outcome.map_or(Decision::Wait, |reply| {
+            VmLockRecord::read_of(&reply.bytes, self.cluster, uuid)
+                .map_or(Decision::Wait, |sealed| decide(&sealed.content, reply.started, situation))
+        });
         match decision {
             Decision::Wait => self.set_stage(uuid, Stage::Look { at: again }),
             Decision::Off => {
@@ -126,12 +134,16 @@ impl Restarts {
         situation: &Situation<'_>,
     ) {
         let mut busy: BTreeMap<HostId, usize> = BTreeMap::new();
-        for target in self.cases.values().filter_map(super::Case::busy_target) {
+        for target in self.cases.values().filter_map(Case::busy_target) {
             *busy.entry(target).or_default() += 1;
         }
         let candidates = situation.candidates(&busy, self.limits.restarts_per_host as usize);
-        let avoid = self.cases.get(&uuid).and_then(|case| case.avoid);
-        let Some(target) = place(&candidates, avoid) else { return };
+        let Some(case) = self.cases.get_mut(&uuid) else { return };
+        if candidates.iter().all(|candidate| case.avoid.contains(&candidate.host)) {
+            // All have failed it: each gets another turn.
+            case.avoid.clear();
+        }
+        let Some(target) = place(&candidates, &case.avoid) else { return };
         let (new_order, change) = (self.order_id(situation.term), self.change_id());
         let Some(case) = self.cases.get_mut(&uuid) else { return };
         let order = case.intent.map_or(new_order, |intent| intent.order);
@@ -139,7 +151,7 @@ impl Restarts {
         let intent = OpenIntent { order, target, expected };
         let unchanged = case.intent == Some(intent);
         case.intent = Some(intent);
-        case.stage = Stage::Persisting { change, why };
+        case.stage = Stage::Persisting { change, why: (!unchanged).then_some(why) };
         let attempts = case.failed_starts;
         let intent = RestartIntent { order, attempts, target: Some(target), expected };
         let datastore = case.vm.home();

@@ -1,9 +1,12 @@
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use core::time::Duration;
 
 use ha_core::operation::Read;
 use ha_core::{HostId, Instant, RequestId, VmEpoch, VmId};
 use ha_datastore::format::OrderId;
+
+use crate::RefusedOrder;
 
 /// A protected virtual machine that no live host's complete inventory lists, on its way back.
 #[derive(Clone, Debug)]
@@ -18,8 +21,12 @@ pub(crate) struct Case {
     pub(crate) failed_starts: u32,
     /// Where it ran before, by its lock record.
     pub(crate) failed_host: Option<HostId>,
-    /// The target of the last order that failed; the next one goes elsewhere if it can.
-    pub(crate) avoid: Option<HostId>,
+    /// Targets that did not start it although nothing was in the way; the next order goes elsewhere if it can.
+    pub(crate) avoid: BTreeSet<HostId>,
+    /// Whether the last answer already led to a look at once: the next one waits for its turn.
+    pub(crate) hurried: bool,
+    /// The last refusal that was told; the same one again is no news.
+    pub(crate) told: Option<(HostId, RefusedOrder)>,
     /// The operator was asked for the end of the host on which it may still run.
     pub(crate) operator_asked: bool,
 }
@@ -37,10 +44,14 @@ pub(crate) struct OpenIntent {
 pub(crate) enum Stage {
     /// Its lock record is read at this time, or later if many are.
     Look { at: Instant },
-    /// Its lock record is being read.
-    Looking { request: RequestId<Read> },
+    /// Its lock record is being read; an answer that has not come by `until` is not waited for.
+    Looking { request: RequestId<Read>, until: Instant },
     /// The intent is being made durable; the order follows.
-    Persisting { change: u64, why: String },
+    Persisting {
+        change: u64,
+        /// The verdict behind the order, if the order is news.
+        why: Option<String>,
+    },
     /// The target has the order until `until`; after that it can no longer start it.
     Ordered { until: Instant },
     /// The target reported the start; its inventory has to list it by `until`.
@@ -56,7 +67,9 @@ impl Case {
             intent: None,
             failed_starts,
             failed_host: None,
-            avoid: None,
+            avoid: BTreeSet::new(),
+            hurried: false,
+            told: None,
             operator_asked: false,
         }
     }
@@ -65,8 +78,10 @@ impl Case {
     pub(crate) const fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Look { at } => Some(at),
-            Stage::Looking { .. } | Stage::Persisting { .. } => None,
-            Stage::Ordered { until } | Stage::Started { until, .. } => Some(until),
+            Stage::Persisting { .. } => None,
+            Stage::Looking { until, .. } | Stage::Ordered { until } | Stage::Started { until, .. } => {
+                Some(until)
+            }
         }
     }
 

@@ -2,10 +2,11 @@ use alloc::format;
 use alloc::string::String;
 
 use ha_core::takeover::StopProof;
-use ha_core::{HostId, HostState, VmEpoch};
+use ha_core::{HostId, HostState, Instant, VmEpoch};
 use ha_datastore::format::{VmLockRecord, VmLockState};
 
 use super::Situation;
+use crate::inventory::Inventory;
 
 /// What a virtual machine's lock record and the picture of its host allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +19,9 @@ pub(crate) enum Decision {
     Off,
 }
 
-/// Judges a protected virtual machine that no live inventory lists (architecture 12).
-pub(crate) fn decide(record: &VmLockRecord, situation: &Situation<'_>) -> Decision {
+/// Judges a protected virtual machine that no live inventory lists (architecture 12). The record was read at
+/// `read_at`.
+pub(crate) fn decide(record: &VmLockRecord, read_at: Instant, situation: &Situation<'_>) -> Decision {
     match record.state {
         VmLockState::Free => Decision::Down {
             expected: record.epoch,
@@ -27,35 +29,33 @@ pub(crate) fn decide(record: &VmLockRecord, situation: &Situation<'_>) -> Decisi
             proof: Some(StopProof::FreeRecord),
             why: String::from("its lock record says free."),
         },
-        VmLockState::Running { host, .. } => by_host(record.epoch, host, situation),
+        VmLockState::Running { host, .. } => by_host(record, host, read_at, situation),
         VmLockState::HandingOver { .. } => Decision::Wait,
         VmLockState::Moved { .. } | VmLockState::CleanlyOff => Decision::Off,
     }
 }
 
-fn by_host(expected: VmEpoch, host: HostId, situation: &Situation<'_>) -> Decision {
+fn by_host(record: &VmLockRecord, host: HostId, read_at: Instant, situation: &Situation<'_>) -> Decision {
+    let expected = record.epoch;
     let down =
         |proof: Option<StopProof>, why: String| Decision::Down { expected, host: Some(host), proof, why };
-    let unlisted = |complete: bool| {
-        if complete {
-            down(
-                Some(StopProof::CompletePoweron),
-                format!("{host} lives and its complete inventory does not list it."),
-            )
-        } else {
-            Decision::Wait
-        }
+    let unlisted = |inventory: Option<&Inventory>, current: bool| match inventory {
+        Some(inventory) if inventory.complete_for(record.vm) => down(
+            // Only an inventory that still stood after the record was read proves a stop.
+            current.then_some(StopProof::CompletePoweron),
+            format!("{host} lives and its complete inventory does not list it."),
+        ),
+        Some(_) | None => Decision::Wait,
     };
     if host == situation.me {
-        return unlisted(situation.own.complete());
+        return unlisted(Some(situation.own), true);
     }
     let Some(verdict) = situation.monitor.verdict(host) else {
-        // Its record names a host that is no longer in the host list, or was never heard.
-        return Decision::Wait;
+        return down(None, format!("its lock record names {host}, which is not in the host list."));
     };
     match verdict.state {
         HostState::Running => {
-            unlisted(situation.peers.get(host).is_some_and(crate::inventory::Inventory::complete))
+            unlisted(situation.peers.get(host), situation.peers.confirmed_after(host, read_at))
         }
         HostState::Failed => down(super::proof_of(verdict), verdict.why()),
         HostState::AgentDown | HostState::Unknown if situation.lock_decides.contains(&host) => {

@@ -19,6 +19,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) lock_decides: &'a BTreeSet<HostId>,
     /// What each datastore is worth now.
     pub(crate) capabilities: &'a BTreeMap<DatastoreId, Capability>,
+    /// Datastores whose lists this host has.
+    pub(crate) owned: &'a BTreeSet<DatastoreId>,
     /// Hosts that a control stream can reach.
     pub(crate) reachable: &'a BTreeSet<HostId>,
 }

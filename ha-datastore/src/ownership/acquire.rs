@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use ha_core::operation::{LockOutcome, ReadReply};
 use ha_core::record::PairState;
-use ha_core::{FileKind, FileName, HostId, Instant, Round, StorageFault, StorageRequest, Term};
+use ha_core::{FileKind, FileName, HostId, Identity, Instant, Round, StorageFault, StorageRequest, Term};
 
 use super::{Claim, Event, Ownership, ReadOf, Stage, UnreadableList};
-use crate::format::{ListOwnerRecord, ProtectedList, merge};
+use crate::format::{ListOwnerRecord, OwnerState, ProtectedList, merge};
 
 impl Ownership {
     /// Begins to take the datastore if that is wanted and nothing of an earlier attempt is out.
@@ -17,9 +17,58 @@ impl Ownership {
         }
         self.held_told = false;
         if self.is_quiet() {
-            self.lock(now, now);
+            self.approach(now, now);
         } else {
             self.stage = Stage::LookAgain { at: now, since: now };
+        }
+    }
+
+    /// Tries the lock, after a look at who owns the list if the try itself could do harm.
+    pub(super) fn approach(&mut self, now: Instant, since: Instant) {
+        if self.cautious {
+            self.read(ReadOf::Peek, FileKind::ProtectedList, ListOwnerRecord::FILE);
+            self.stage = Stage::Peeking { since };
+        } else {
+            self.lock(now, since);
+        }
+    }
+
+    /// Whether the owner's lock may be tried: it has none any more, or its end is known.
+    fn peeked(&mut self, now: Instant, outcome: Result<ReadReply, StorageFault>) {
+        let Stage::Peeking { since } = self.stage else { return };
+        if !self.is_wanted() {
+            self.stage = Stage::Idle;
+            return;
+        }
+        let owner = match outcome {
+            Err(fault) => {
+                self.event(Event::Trouble { fault });
+                self.stage = Stage::LookAgain { at: self.next_look(now, since), since };
+                return;
+            }
+            Ok(reply) => ListOwnerRecord::read(&reply.bytes, self.config.identity.cluster),
+        };
+        let unproven = match owner {
+            PairState::NeverWritten => None,
+            PairState::Valid { record } | PairState::Degraded { record, .. } => Some(record)
+                .filter(|record| record.content.state == OwnerState::Owned)
+                .map(|record| record.writer.host)
+                .filter(|host| *host != self.config.identity.host && !self.ended.contains(host)),
+            PairState::Inconsistent { a, .. } => Some(a.writer.host),
+            PairState::Corrupt { a, b } => {
+                self.event(Event::OwnerUnreadable { a, b });
+                self.stage = Stage::LookAgain { at: now.after(self.config.timing.look_again_slow), since };
+                return;
+            }
+        };
+        match unproven {
+            None => self.lock(now, since),
+            Some(host) => {
+                if !core::mem::replace(&mut self.held_told, true) {
+                    self.event(Event::OwnerUnproven { host });
+                }
+                self.stage = Stage::LookAgain { at: now.after(self.config.timing.look_again_slow), since };
+            }
         }
     }
 
@@ -72,11 +121,13 @@ impl Ownership {
     /// An answer to a read of this attempt, or of one that was given up.
     pub(super) fn on_read(&mut self, now: Instant, of: ReadOf, outcome: Result<ReadReply, StorageFault>) {
         match (&self.stage, of) {
+            (Stage::Peeking { .. }, ReadOf::Peek) => self.peeked(now, outcome),
             (Stage::ReadingOwner { .. }, ReadOf::Owner) => self.owner_read(now, outcome),
             (Stage::ReadingLists { .. }, ReadOf::List(host)) => self.list_read(now, host, outcome),
             (
                 Stage::Idle
                 | Stage::LookAgain { .. }
+                | Stage::Peeking { .. }
                 | Stage::Locking { .. }
                 | Stage::ReadingOwner { .. }
                 | Stage::ReadingLists { .. }
@@ -84,7 +135,7 @@ impl Ownership {
                 | Stage::WritingOwner { .. }
                 | Stage::Owned { .. }
                 | Stage::Releasing { .. },
-                ReadOf::Owner | ReadOf::List(_),
+                ReadOf::Peek | ReadOf::Owner | ReadOf::List(_),
             ) => {}
         }
     }
@@ -98,16 +149,16 @@ impl Ownership {
         self.owner_generation.adopt(found.next_generation());
         let records = match found {
             PairState::NeverWritten => Vec::new(),
-            PairState::Valid { record } | PairState::Degraded { record, .. } => Vec::from([record.content]),
-            PairState::Inconsistent { a, b } => Vec::from([a.content, b.content]),
+            PairState::Valid { record } | PairState::Degraded { record, .. } => Vec::from([record]),
+            PairState::Inconsistent { a, b } => Vec::from([a, b]),
             PairState::Corrupt { a, b } => {
                 self.event(Event::OwnerUnreadable { a, b });
                 Vec::new()
             }
         };
-        let counter = records.iter().map(|record| record.counter).max();
+        let counter = records.iter().map(|record| record.content.counter).max();
         self.owner_counter = self.owner_counter.max(counter.unwrap_or(0));
-        if self.is_outdated_by(records.iter().map(|record| record.term)) {
+        if self.is_outdated_by(records.iter().map(|record| (record.content.term, record.writer))) {
             return;
         }
         self.stage = Stage::ReadingLists { asked: now, lists: Vec::new() };
@@ -147,7 +198,7 @@ impl Ownership {
             PairState::NeverWritten => return,
             PairState::Valid { record } | PairState::Degraded { record, .. } => {
                 if let Stage::ReadingLists { lists, .. } = &mut self.stage {
-                    lists.push(record.content);
+                    lists.push(record);
                 }
                 return;
             }
@@ -160,10 +211,10 @@ impl Ownership {
     fn merge(&mut self, now: Instant) {
         let Stage::ReadingLists { lists, .. } = &mut self.stage else { return };
         let lists = core::mem::take(lists);
-        if self.is_outdated_by(lists.iter().map(|list| list.term)) {
+        if self.is_outdated_by(lists.iter().map(|list| (list.content.term, list.writer))) {
             return;
         }
-        self.list.adopt(merge(lists));
+        self.list.adopt(merge(lists.into_iter().map(|list| list.content)));
         self.write_list(now);
     }
 
@@ -181,12 +232,18 @@ impl Ownership {
 
     /// Whether the datastore knows a term that the claim does not exceed. It then waits for a higher claim.
     ///
-    /// The claimed term itself may be found: this host, or another of the same master's, wrote it.
-    fn is_outdated_by(&mut self, found: impl Iterator<Item = Term>) -> bool {
+    /// The claimed term itself may be found: this host, or another of the same master's, wrote it. If an earlier
+    /// life of this host did, it was another reign, and no term may repeat.
+    fn is_outdated_by(&mut self, found: impl Iterator<Item = (Term, Identity)>) -> bool {
         let Some(claim) = &mut self.claim else { return false };
+        let me = self.config.identity;
+        let own = |term: Term, writer: Identity| {
+            let earlier_life = writer.host == me.host && writer.incarnation < me.incarnation;
+            term == claim.term && !earlier_life
+        };
         let highest: Option<Round> = found
-            .filter(|term| *term != claim.term && term.round >= claim.term.round)
-            .map(|term| term.round)
+            .filter(|(term, writer)| !own(*term, *writer) && term.round >= claim.term.round)
+            .map(|(term, _)| term.round)
             .max();
         let Some(round) = highest else { return false };
         claim.outdated = true;

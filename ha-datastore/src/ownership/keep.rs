@@ -56,6 +56,7 @@ impl Ownership {
             Stage::Releasing { sealing: false, .. }
             | Stage::Idle
             | Stage::LookAgain { .. }
+            | Stage::Peeking { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
             | Stage::ReadingLists { .. }
@@ -94,6 +95,7 @@ impl Ownership {
             Stage::Releasing { .. }
             | Stage::Idle
             | Stage::LookAgain { .. }
+            | Stage::Peeking { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
             | Stage::ReadingLists { .. }
@@ -161,7 +163,7 @@ impl Ownership {
         match self.stage {
             // The lock may be granted yet; it is let go when the answer comes.
             Stage::Locking { .. } => self.event(Event::Released { sealed: false }),
-            Stage::Idle | Stage::LookAgain { .. } => {
+            Stage::Idle | Stage::LookAgain { .. } | Stage::Peeking { .. } => {
                 self.stage = Stage::Idle;
                 self.event(Event::Released { sealed: false });
             }

@@ -1,7 +1,7 @@
 //! The doors of the machine and its deadline.
 
 use ha_core::operation::{LookAtLock, Read, Write};
-use ha_core::{Completion, Deadline, Instant, Machine, StorageCompletion, Term, UnknownRequest};
+use ha_core::{Completion, Deadline, HostId, Instant, Machine, StorageCompletion, Term, UnknownRequest};
 
 use super::{Claim, Input, LostReason, Output, Ownership, Rejected, Stage};
 
@@ -28,6 +28,17 @@ impl Ownership {
         self.arrange(now);
     }
 
+    fn owner_ended(&mut self, now: Instant, host: HostId) {
+        let now = self.clock.advance(now);
+        // Only a host of the list can own it, so the set is bounded by the host list.
+        if self.hosts().contains(&host) {
+            self.ended.insert(host);
+        }
+        if let Stage::LookAgain { at, .. } = &mut self.stage {
+            *at = (*at).min(now);
+        }
+    }
+
     /// Brings the stage in line with what is wanted.
     fn arrange(&mut self, now: Instant) {
         match self.stage {
@@ -44,6 +55,7 @@ impl Ownership {
             Stage::Owned { .. } => self.go_on(now),
             // An answer is awaited; it looks at the claim again.
             Stage::LookAgain { .. }
+            | Stage::Peeking { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
             | Stage::ReadingLists { .. }
@@ -63,7 +75,7 @@ impl Ownership {
             | Stage::Owned { .. } => self.end_right(now, LostReason::Expired),
             Stage::Releasing { .. } => self.released(false),
             Stage::Locking { ref mut void, .. } => *void = true,
-            Stage::Idle | Stage::LookAgain { .. } => {}
+            Stage::Idle | Stage::LookAgain { .. } | Stage::Peeking { .. } => {}
         }
         self.arrange(now);
     }
@@ -125,7 +137,7 @@ impl Ownership {
                 [self.owner.stalls_at(), self.list.file().stalls_at()].into_iter().flatten().min()
             }
             Stage::Releasing { .. } => self.owner.stalls_at(),
-            Stage::Idle | Stage::LookAgain { .. } | Stage::Locking { .. } => None,
+            Stage::Idle | Stage::LookAgain { .. } | Stage::Peeking { .. } | Stage::Locking { .. } => None,
         }
     }
 
@@ -139,6 +151,7 @@ impl Ownership {
             }
             Stage::Idle
             | Stage::LookAgain { .. }
+            | Stage::Peeking { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
             | Stage::ReadingLists { .. }
@@ -166,6 +179,8 @@ impl Machine for Ownership {
                 self.release(now);
             }
             Input::Expire => self.expire(now),
+            Input::Caution { cautious } => self.cautious = cautious,
+            Input::OwnerEnded { host } => self.owner_ended(now, host),
             Input::Change { id, change } => {
                 let is_owned =
                     matches!(self.stage, Stage::Owned { term, .. } if self.claimed() == Some(term));
@@ -192,10 +207,11 @@ impl Machine for Ownership {
             }
         }
         match self.stage {
-            Stage::LookAgain { at, since } if at <= now && self.is_quiet() => self.lock(now, since),
+            Stage::LookAgain { at, since } if at <= now && self.is_quiet() => self.approach(now, since),
             Stage::Owned { .. } => self.beat(now),
             Stage::Idle
             | Stage::LookAgain { .. }
+            | Stage::Peeking { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
             | Stage::ReadingLists { .. }

@@ -91,6 +91,13 @@ impl Election {
         }
     }
 
+    /// A round was read in a list. The very round of the own term may have been another master's too, where the
+    /// two never heard each other; the list's owner then needs a term above it.
+    pub(super) fn exceed_round(&mut self, now: Instant, round: Round) {
+        let taken = matches!(&self.state, State::Master(reign) if reign.term().round == round);
+        self.learn_round(now, if taken { round.next() } else { round });
+    }
+
     /// Two masters hear each other: the worse one yields, the better one stays above both terms.
     pub(super) fn meet_master(&mut self, now: Instant, other: &Claim) {
         let fresh = self.fresh_for();

@@ -104,7 +104,9 @@ impl Host {
     ) {
         // The first verdict of a host that was never heard has no reasons; one that has some is news.
         let same = self.verdict.state == state && self.verdict.strength == strength;
-        if same && !self.verdict.evidence.is_empty() {
+        // So is a proof that was not among them: takeover below F3 asks for it.
+        let proven_anew = proof.is_some_and(|proof| !self.verdict.evidence.contains(&proof));
+        if same && !proven_anew && !self.verdict.evidence.is_empty() {
             return;
         }
         let evidence = self.reasons(now, state, strength, proof, &desk.plan);
