@@ -38,7 +38,7 @@ mod lane {
 }
 
 /// More rounds than any one input can cause to go back and forth between the agent's machines.
-const MAX_ROUNDS: u32 = 10_000;
+const MAX_ROUNDS: u32 = 1_000;
 
 /// Counts of what was refused or went unused. For people; nothing depends on them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -234,6 +234,12 @@ impl Agent {
         self.counters
     }
 
+    /// How often the embedder's clock went back (rule R5).
+    #[must_use]
+    pub const fn clock_regressions(&self) -> u64 {
+        self.clock.regressions()
+    }
+
     /// What the frames' guard refused.
     #[must_use]
     pub const fn wire_counters(&self) -> &ha_core::wire::WireCounters {
@@ -271,6 +277,35 @@ impl Agent {
             }
         }
         debug_assert!(false, "the agent's machines do not come to rest");
+    }
+
+    fn let_time_pass(&mut self, now: Instant) {
+        self.election.handle_timeout(now);
+        self.isolation.handle_timeout(now);
+        self.monitor.handle_timeout(now);
+        for unit in self.units.values_mut() {
+            unit.handle_timeout(now);
+        }
+        self.starts.handle_timeout(now);
+        self.beat(now);
+        self.redial(now);
+        self.close_silent_streams(now);
+        self.notice_silence(now);
+        self.advance_restarts(now);
+        self.settle(now);
+    }
+
+    /// The next deadline of anything but outputs that wait.
+    fn deadline(&self) -> Option<Deadline> {
+        let machines = [
+            self.election.poll_timeout(),
+            self.isolation.poll_timeout(),
+            self.monitor.poll_timeout(),
+            self.starts.poll_timeout(),
+            Deadline::soonest(self.own_deadlines()),
+        ];
+        let units = self.units.values().map(|unit| unit.poll_timeout(self.clock.latest()));
+        Deadline::soonest(machines.into_iter().chain(units))
     }
 
     fn own_deadlines(&self) -> [Option<Deadline>; 5] {
@@ -313,19 +348,15 @@ impl Machine for Agent {
 
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock.advance(now);
-        self.election.handle_timeout(now);
-        self.isolation.handle_timeout(now);
-        self.monitor.handle_timeout(now);
-        for unit in self.units.values_mut() {
-            unit.handle_timeout(now);
+        self.let_time_pass(now);
+        // What one machine does can make something of another one due at once.
+        for _ in 0..MAX_ROUNDS {
+            if self.deadline().is_none_or(|deadline| deadline.at > now) {
+                return;
+            }
+            self.let_time_pass(now);
         }
-        self.starts.handle_timeout(now);
-        self.beat(now);
-        self.redial(now);
-        self.close_silent_streams(now);
-        self.notice_silence(now);
-        self.advance_restarts(now);
-        self.settle(now);
+        debug_assert!(false, "a deadline of the agent's machines does not move on");
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -333,16 +364,7 @@ impl Machine for Agent {
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        let own = Deadline::soonest(self.own_deadlines());
-        let machines = [
-            self.election.poll_timeout(),
-            self.isolation.poll_timeout(),
-            self.monitor.poll_timeout(),
-            self.starts.poll_timeout(),
-            own,
-        ];
-        let units = self.units.values().map(|unit| unit.poll_timeout(self.clock.latest()));
-        self.outbox.deadline(self.clock.latest(), Deadline::soonest(machines.into_iter().chain(units)))
+        self.outbox.deadline(self.clock.latest(), self.deadline())
     }
 }
 

@@ -45,10 +45,11 @@ fn the_plan_is_that_of_the_weakest_heartbeat_datastore() {
         capability: Capability { rating, ..Capability::SAME_KERNEL },
         heartbeat,
     };
-    let datastores =
-        vec![entry(1, Rating::F1, false), entry(2, Rating::SameKernel, true), entry(3, Rating::F3, true)];
-    let plan = AgentConfig { datastores, ..config(1, 3) }.validate().unwrap();
-    assert_eq!(plan.capability.rating, Rating::F3);
+    let plan = |datastores| AgentConfig { datastores, ..config(1, 3) }.validate().unwrap();
+    let same_kernel = entry(2, Rating::SameKernel, true);
+    assert_eq!(plan(vec![entry(1, Rating::F3, false), same_kernel]).capability.rating, Rating::SameKernel);
+    assert_eq!(plan(vec![same_kernel, entry(3, Rating::F3, true)]).capability.rating, Rating::F3);
+    assert_eq!(plan(vec![entry(4, Rating::F1, true), same_kernel]).capability.rating, Rating::F1);
 }
 
 #[test]
@@ -129,13 +130,48 @@ fn timing_without_a_plan() {
 }
 
 #[test]
-fn timing_is_checked_for_datastores_without_heartbeats_too() {
+fn timing_is_checked_for_every_datastore() {
     let second = DatastoreId::new(2);
     let error = error(|config| {
         let capability = Capability { rating: Rating::F0, ..Capability::SAME_KERNEL };
-        config.datastores.push(DatastoreEntry { datastore: second, capability, heartbeat: false });
+        config.datastores.push(DatastoreEntry { datastore: second, capability, heartbeat: true });
     });
     assert_eq!(error, ConfigError::Timing { datastore: second, error: PlanError::LocksNotShared });
+}
+
+#[test]
+fn no_lease_below_f3() {
+    let second = DatastoreId::new(2);
+    let with = |rating, heartbeat| {
+        move |config: &mut AgentConfig| {
+            let capability = Capability { rating, ..Capability::UNDECLARED };
+            config.datastores.push(DatastoreEntry { datastore: second, capability, heartbeat });
+        }
+    };
+    let f2 = error(with(Rating::F2, false));
+    assert_eq!(f2, ConfigError::NoLease { datastore: second, rating: Rating::F2 });
+    assert_eq!(
+        f2.to_string(),
+        "datastore-2 is rated F2 and carries no heartbeats: below F3 every datastore must"
+    );
+    for accepted in [with(Rating::F2, true), with(Rating::F3, false)] {
+        let mut config = config(1, 3);
+        accepted(&mut config);
+        assert!(config.validate().is_ok());
+    }
+}
+
+#[test]
+fn too_many_vms_per_host() {
+    let most = AgentConfig::MAX_VMS_PER_HOST;
+    let limits = |vms_per_host| Limits { vms_per_host, ..config(1, 3).limits };
+    let error = error(|config| config.limits = limits(most + 1));
+    assert_eq!(error, ConfigError::TooManyVmsPerHost { found: most + 1, limit: most });
+    assert_eq!(
+        error.to_string(),
+        format!("{} virtual machines per host are too many; at most {most} are accepted", most + 1)
+    );
+    assert!(AgentConfig { limits: limits(most), ..config(1, 3) }.validate().is_ok());
 }
 
 #[test]

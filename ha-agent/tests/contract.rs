@@ -7,7 +7,7 @@ mod common;
 use core::time::Duration;
 
 use common::{Bench, DATASTORE, Habit, MILLI, SECOND, config, host, identity, protect, vm};
-use ha_agent::{Command, ConnectionId, Input, Rejected};
+use ha_agent::{AgentConfig, Command, ConnectionId, Input, Rejected};
 use ha_core::operation::{
     Lock, LockOutcome, LookAtLock, LookOutcome, Ping, PingOutcome, Read, StartOutcome, StartVm, StopOutcome,
     StopVm, TakeOutcome, TakeVmLock, Write, WriteVmRecord,
@@ -31,16 +31,15 @@ fn story(habit: Habit) -> Bench {
 #[test]
 fn r1_equal_inputs_give_equal_outputs() {
     let (one, other) = (story(Habit::Tidy), story(Habit::Tidy));
-    assert!(one.transcript.len() > 1_000, "{}", one.transcript.len());
+    assert!(one.transcript.len() > 300, "{}", one.transcript.len());
     assert!(one.transcript == other.transcript);
 }
 
 #[test]
 fn r1_another_seed_gives_another_run() {
+    // The third host never comes, so that the election lasts its whole window.
     let run = |seed| {
-        let mut configs: Vec<_> = (1..=3).map(|number| config(number, 3)).collect();
-        configs[0].seed = seed;
-        let mut bench = Bench::new(configs);
+        let mut bench = Bench::new((1..=2).map(|number| AgentConfig { seed, ..config(number, 3) }));
         bench.run_for(3 * SECOND);
         bench.transcript
     };
@@ -54,13 +53,15 @@ fn r3_a_tick_before_its_time_does_nothing() {
     assert!(tidy.transcript == restless.transcript);
 }
 
-/// The bench checks after each tick that the next deadline lies ahead; this run meets as much as it can.
+/// The bench checks after each tick and drain whether the next deadline lies ahead; this run meets as much as it
+/// can. A step that gives one of the agent's machines something overdue may need one more tick, never two.
 #[test]
-fn r3_no_deadline_is_due_after_a_tick_and_a_drain() {
+fn r3_no_hot_loop() {
     for seed in 0..20 {
         let mut random = Random::from_seed(seed);
         let mut draw = move |bound| u32::try_from(random.below(bound)).unwrap();
         let mut bench = Bench::protected(3, Habit::Tidy);
+
         let mut lives = [1; 4];
         for _ in 0..30 {
             let target = host(1 + draw(3));
@@ -74,8 +75,8 @@ fn r3_no_deadline_is_due_after_a_tick_and_a_drain() {
                     bench.power_off(target);
                     bench.start(config);
                 }
-                3 => drop(bench.give(target, Input::Resumed { gap: SECOND })),
-                4 => drop(bench.give(target, Input::Driver(VmDriverReport::Lost))),
+                3 => bench.give(target, Input::Resumed { gap: SECOND }).unwrap(),
+                4 => bench.give(target, Input::Driver(VmDriverReport::Lost)).unwrap(),
                 _ => bench.command(target, protect(vm(u8::try_from(1 + draw(3)).unwrap()))),
             }
             bench.run_for(Duration::from_millis([1, 20, 150, 700][draw(4) as usize]));
@@ -93,7 +94,7 @@ fn r4_dropped_effects_lose_nothing() {
 #[test]
 fn r5_a_clock_that_goes_back_stands_still() {
     let (tidy, back) = (story(Habit::Tidy), story(Habit::ClockGoesBack));
-    assert!(back.went_back > 100, "{}", back.went_back);
+    assert!(back.went_back > 50, "{}", back.went_back);
     assert!(tidy.transcript == back.transcript);
 }
 
@@ -203,7 +204,7 @@ fn r8_foreign_completions_are_rejected_and_change_nothing() {
 }
 
 #[test]
-fn r8_foreign_completions_of_starts_change_nothing() {
+fn r8_foreign_completions_of_starts_are_rejected_and_change_nothing() {
     let (mut plain, mut fooled) = (Bench::protected(2, Habit::Tidy), Bench::protected(2, Habit::Tidy));
     let (slave, master) = (plain.slave(), plain.master().unwrap());
     for bench in [&mut plain, &mut fooled] {
@@ -215,7 +216,9 @@ fn r8_foreign_completions_of_starts_change_nothing() {
         fooled.run_for(Duration::from_micros(500));
         let own = identity(master.number()).incarnation;
         for input in vm_completions(slave, own).into_iter().chain(vm_completions(master, own.next())) {
-            drop(fooled.give(master, input));
+            let text = format!("{input:?}");
+            let refused = fooled.give(master, input);
+            assert_eq!(refused, Err(Rejected::UnknownRequest(UnknownRequest)), "{text}");
         }
     }
     assert!(plain.transcript == fooled.transcript);
@@ -225,10 +228,15 @@ fn r8_foreign_completions_of_starts_change_nothing() {
 #[test]
 fn bytes_on_a_stream_that_is_not_open_are_the_callers_mistake() {
     let mut bench = Bench::new((1..=2).map(|number| config(number, 2)));
-    let dialled = |bench: &Bench| bench.transcript.iter().any(|(_, _, line)| line.starts_with("Connect"));
-    assert!(bench.run_until(10 * SECOND, dialled));
-    let (_, slave, _) = bench.transcript.iter().find(|(_, _, line)| line.starts_with("Connect")).unwrap();
-    let slave = *slave;
+    let start = bench.now;
+    let slave = loop {
+        bench.run_for(Duration::from_micros(50));
+        assert!(bench.now.since(start) < 10 * SECOND, "nobody dials");
+        if let Some((_, slave, _)) = bench.transcript.iter().find(|(_, _, line)| line.starts_with("Connect"))
+        {
+            break *slave;
+        }
+    };
     let early = Input::StreamReceived(ConnectionId::Dialled(1), b"too early".as_slice().into());
     assert_eq!(bench.give(slave, early), Err(Rejected::UnknownStream));
     // The stream opens all the same.

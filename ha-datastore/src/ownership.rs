@@ -306,6 +306,10 @@ pub struct Ownership {
     /// Changes that are durable but not told, because the right is suspended.
     untold: Vec<ChangeId>,
     held_told: bool,
+    /// Lists that could not be read in this attempt, since when some could not, and which were told.
+    unread: BTreeSet<HostId>,
+    unread_since: Option<Instant>,
+    unread_told: BTreeSet<HostId>,
     cautious: bool,
     /// Hosts whose end was confirmed.
     ended: BTreeSet<HostId>,
@@ -331,6 +335,9 @@ impl Ownership {
             list: ProtectedListWriter::new(*identity, *datastore, *geometry, timing, no_term),
             untold: Vec::new(),
             held_told: false,
+            unread: BTreeSet::new(),
+            unread_since: None,
+            unread_told: BTreeSet::new(),
             cautious: false,
             ended: BTreeSet::new(),
             config,

@@ -245,6 +245,14 @@ fn all_lists_are_merged_into_the_own_file_before_anything_is_owned() {
     assert_eq!(list_of(&mut disk, host(2)).1.version, 7, "other hosts' files are never written");
 }
 
+/// Looks again at the short period until something but a look happens.
+fn look_until_owned(ownership: &mut Ownership, disk: &mut Disk) -> (u64, Vec<Event>) {
+    (1..=60)
+        .map(|look| (200 * look, tick(ownership, disk, at(200 * look))))
+        .find(|(_, events)| !events.is_empty())
+        .expect("an unreadable list is not waited for for ever")
+}
+
 #[test]
 fn one_unreadable_list_does_not_blind_the_others() {
     let mut disk = Disk::default();
@@ -254,20 +262,43 @@ fn one_unreadable_list_does_not_blind_the_others() {
     let mut first = ownership(1);
     let events = give(&mut first, &mut disk, at(0), claim(term(5, 1)));
     let fault = Event::ListUnreadable { host: host(2), why: UnreadableList::Fault(StorageFault::Io) };
-    assert_eq!(events, [fault, Event::Owned { term: term(5, 1) }]);
+    assert_eq!(events, [fault]);
+    let (when, events) = look_until_owned(&mut first, &mut disk);
+    assert_eq!((when, events), (10_000, vec![Event::Owned { term: term(5, 1) }]));
     assert!(first.list().unwrap().entry(uuid(3)).is_some());
     assert!(first.list().unwrap().entry(uuid(1)).is_none());
+}
 
-    disk.fail_read = None;
+#[test]
+fn a_list_that_can_be_read_again_in_time_is_merged() {
+    let mut disk = Disk::default();
+    put_list(&mut disk, 2, term(3, 2), &[entry(1, 1)]);
+    let content = disk.file(&list_file(host(2))).clone();
     disk.file(&list_file(host(2)))[90] ^= 1;
-    disk.free_lock(&owner_file());
-    let events = give(&mut ownership(3), &mut disk, at(0), claim(term(6, 3)));
-    let [Event::ListUnreadable { host: bad, why: UnreadableList::Corrupt { .. } }, Event::Owned { .. }] =
-        events[..]
-    else {
+    let mut ownership = ownership(3);
+    let events = give(&mut ownership, &mut disk, at(0), claim(term(6, 3)));
+    let [Event::ListUnreadable { host: bad, why: UnreadableList::Corrupt { .. } }] = events[..] else {
         panic!("{events:?}")
     };
     assert_eq!(bad, host(2));
+    assert_eq!(tick(&mut ownership, &mut disk, at(200)), []);
+    *disk.file(&list_file(host(2))) = content;
+    assert_eq!(tick(&mut ownership, &mut disk, at(400)), [Event::Owned { term: term(6, 3) }]);
+    assert!(ownership.list().unwrap().entry(uuid(1)).is_some());
+}
+
+#[test]
+fn a_damaged_own_list_is_never_overwritten() {
+    let mut disk = Disk::default();
+    put_list(&mut disk, 1, term(3, 1), &[entry(1, 1)]);
+    disk.file(&list_file(host(1)))[90] ^= 1;
+    let damaged = disk.file(&list_file(host(1))).clone();
+    let mut ownership = ownership(1);
+    assert_eq!(give(&mut ownership, &mut disk, at(0), claim(term(5, 1))).len(), 1);
+    for look in 1..=200 {
+        assert_eq!(tick(&mut ownership, &mut disk, at(200 * look)), []);
+    }
+    assert_eq!(*disk.file(&list_file(host(1))), damaged);
 }
 
 #[test]

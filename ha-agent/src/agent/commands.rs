@@ -1,6 +1,6 @@
 //! What a manager or an operator asks for.
 
-use ha_core::{Instant, Machine, VmId, VmUuid};
+use ha_core::{Instant, Machine, StorageFault, VmId, VmUuid};
 use ha_datastore::ListChange;
 use ha_datastore::format::{ListEntry, Protection};
 use ha_datastore::vm_lock::StartExpectation;
@@ -43,6 +43,11 @@ impl Agent {
 
     fn power_on(&mut self, now: Instant, vm: VmId) {
         let asked = Asked::Person;
+        if !self.units.contains_key(&vm.home()) {
+            let refused = RefusedOrder::Fault(StorageFault::Unsupported);
+            self.answer(now, &vm, asked, Err(refused));
+            return;
+        }
         if self.starts.contains(vm.uuid())
             || self.inventory.get(vm.uuid()).is_some()
             || !self.may_start(now, &vm)
@@ -58,6 +63,10 @@ impl Agent {
     /// its datastore's list.
     fn protect(&mut self, now: Instant, entry: ListEntry) {
         let vm = entry.vm.uuid();
+        if !(1..=5).contains(&entry.priority) {
+            self.refuse(vm, "its priority is none of 1 (highest) to 5 (lowest)");
+            return;
+        }
         if !self.may_act(entry.vm.home(), now) {
             self.refuse(vm, "this host does not own the datastore; ask its master");
             return;

@@ -112,7 +112,12 @@ impl Bench {
 
     /// `hosts` hosts with a master, and one protected virtual machine on each host.
     pub(crate) fn protected(hosts: u32, habit: Habit) -> Self {
-        let mut bench = Self::new((1..=hosts).map(|number| config(number, hosts)));
+        Self::protected_among(hosts, hosts, habit)
+    }
+
+    /// The same where the host list names `listed` hosts, of which the first `hosts` have started.
+    pub(crate) fn protected_among(hosts: u32, listed: u32, habit: Habit) -> Self {
+        let mut bench = Self::new((1..=hosts).map(|number| config(number, listed)));
         bench.habit = habit;
         assert!(bench.run_until(10 * SECOND, |bench| bench.master().is_some()), "{:#?}", bench.events);
         bench.run_for(SECOND);

@@ -5,6 +5,7 @@
 
 mod bench;
 mod garble;
+mod rogue;
 
 use core::num::NonZeroU16;
 use core::time::Duration;
@@ -18,6 +19,7 @@ use ha_core::{
 
 pub(crate) use bench::{Bench, Habit};
 pub(crate) use garble::Garble;
+pub(crate) use rogue::{Rogue, almost};
 
 pub(crate) const CLUSTER: ClusterId = ClusterId::from_bytes([0xC1; 16]);
 pub(crate) const BOOT: BootId = BootId::from_bytes([0xB0; 16]);

@@ -162,6 +162,7 @@ impl Ownership {
             return;
         }
         self.stage = Stage::ReadingLists { asked: now, lists: Vec::new() };
+        self.unread.clear();
         let length = self.config.geometry.list_area().saturating_mul(2);
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         for host in self.hosts() {
@@ -176,7 +177,7 @@ impl Ownership {
             // Without the own file nobody knows which of its slots must not be touched.
             Err(fault) if own => return self.give_up(now, Event::Trouble { fault }),
             Err(fault) => {
-                self.event(Event::ListUnreadable { host, why: UnreadableList::Fault(fault) });
+                self.unreadable(host, UnreadableList::Fault(fault));
                 None
             }
         };
@@ -205,10 +206,39 @@ impl Ownership {
             PairState::Inconsistent { .. } => UnreadableList::Inconsistent,
             PairState::Corrupt { a, b } => UnreadableList::Corrupt { a, b },
         };
-        self.event(Event::ListUnreadable { host, why });
+        self.unreadable(host, why);
+    }
+
+    fn unreadable(&mut self, host: HostId, why: UnreadableList) {
+        // A file that was never created holds nothing to wait for.
+        if why != UnreadableList::Fault(StorageFault::Missing) {
+            self.unread.insert(host);
+        }
+        if self.unread_told.insert(host) {
+            self.event(Event::ListUnreadable { host, why });
+        }
+    }
+
+    /// Whether to look again instead of going on without the lists that could not be read. What they protect may
+    /// stand nowhere else. The own list is waited for as long as it takes, because it would be overwritten; the
+    /// others for as long as the look-again period is short.
+    fn waits_for_lists(&mut self, now: Instant) -> bool {
+        let unread = core::mem::take(&mut self.unread);
+        if unread.is_empty() {
+            return false;
+        }
+        let since = *self.unread_since.get_or_insert(now);
+        unread.contains(&self.config.identity.host)
+            || now.since(since) < self.config.timing.look_again_fast_for
     }
 
     fn merge(&mut self, now: Instant) {
+        if self.waits_for_lists(now) {
+            self.let_go();
+            let at = now.after(self.config.timing.look_again);
+            self.stage = if self.is_wanted() { Stage::LookAgain { at, since: now } } else { Stage::Idle };
+            return;
+        }
         let Stage::ReadingLists { lists, .. } = &mut self.stage else { return };
         let lists = core::mem::take(lists);
         if self.is_outdated_by(lists.iter().map(|list| (list.content.term, list.writer))) {

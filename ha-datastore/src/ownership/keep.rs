@@ -47,6 +47,8 @@ impl Ownership {
                 self.owner_beat = Some(started);
                 let next_beat = started.after(self.config.timing.datastore_write_period);
                 self.stage = Stage::Owned { term, next_beat };
+                self.unread_since = None;
+                self.unread_told.clear();
                 if self.claimed() == Some(term) {
                     self.event(Event::Owned { term });
                 }
