@@ -47,7 +47,8 @@ pub struct Options {
 
     /// Put all files here and keep them; an empty or new directory on a local file system.
     ///
-    /// Without this, everything lies in a temporary directory that is removed at the end.
+    /// Besides the datastore and each host's log it gets `events.jsonl`, every event of every agent. Without this,
+    /// everything lies in a temporary directory that is removed at the end.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 

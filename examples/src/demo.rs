@@ -6,6 +6,7 @@
 use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -20,7 +21,7 @@ use crate::ledger::{self, Instance};
 use crate::measure::{Measured, measure};
 use crate::protocol::manager::{EventLine, ManagerCommand};
 use crate::role::Role;
-use crate::{ping, process};
+use crate::{lines, ping, process};
 use addresses::Addresses;
 use errands::Errands;
 use folder::Folder;
@@ -45,6 +46,9 @@ const STEADY: Duration = Duration::from_secs(1);
 
 /// A virtual machine runs again when its new ledger has this many entries.
 const ENTRIES_OF_A_RUNNING_VM: u64 = 3;
+
+/// Every event of every agent, one a line, in the demo's folder.
+const EVENTS: &str = "events.jsonl";
 
 /// How many lines of each host's log a failure shows.
 const LOG_LINES: usize = 20;
@@ -126,6 +130,7 @@ pub struct Demo {
     events: Receiver<EventLine>,
     sender: Sender<EventLine>,
     agents: BTreeMap<HostId, SocketAddr>,
+    journal: File,
     folder: Folder,
 }
 
@@ -160,10 +165,13 @@ impl Demo {
             vm_program: setup.vm_program,
             hold_before_exec: setup.hold_before_exec,
         };
+        let journal = folder.path().join(EVENTS);
+        let journal = File::create(&journal).context(|| format!("creating {}", journal.display()))?;
         let (sender, events) = channel();
         let vms = layout.vms;
         let observed = Observed::default();
-        let mut demo = Self { setup, hosts: Vec::new(), vms, observed, events, sender, agents, folder };
+        let hosts = Vec::new();
+        let mut demo = Self { setup, hosts, vms, observed, events, sender, agents, journal, folder };
         demo.start_hosts(&config)?;
         Ok(demo)
     }
@@ -345,15 +353,15 @@ impl Demo {
         Ok(at)
     }
 
-    /// Waits until a virtual machine runs under a later epoch than `epoch`, by its ledgers.
+    /// Waits until each virtual machine runs under a later epoch than the one given with it, by its ledgers.
     ///
     /// # Errors
     ///
-    /// A failure if it does not within `limit`.
+    /// A failure if one does not within `limit`.
     pub fn wait_until_restarted(&mut self, vms: &[(DemoVm, u64)], limit: Duration) -> Result<(), Failure> {
         let mut waiting = vms.to_vec();
-        let names = vms.iter().map(|(vm, _)| vm.name.as_str()).collect::<Vec<_>>().join(", ");
-        self.wait_for(limit, &format!("a later instance of {names}"), |demo| {
+        let what = format!("a later instance of each of {} VMs", vms.len());
+        self.wait_for(limit, &what, |demo| {
             let mut down = Vec::new();
             for (vm, epoch) in waiting.drain(..) {
                 let instances = demo.instances_of(&vm)?;
@@ -440,7 +448,11 @@ impl Demo {
         let mut wait = span;
         loop {
             match self.events.recv_timeout(wait) {
-                Ok(line) => self.observed.take_in(line),
+                Ok(line) => {
+                    // For people who look into a kept folder. Nothing depends on it.
+                    lines::send(&mut self.journal, &line).ok();
+                    self.observed.take_in(line);
+                }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
             wait = Duration::ZERO;

@@ -56,3 +56,8 @@ pub mod report;
 pub mod role;
 pub mod vm;
 pub mod watchdog;
+
+/// The README's code compiles as shown.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,5 +1,6 @@
 //! What std lacks for families of processes: dying with the parent, killing and reaping a whole group.
 
+use core::ffi::CStr;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -38,6 +39,15 @@ pub fn die_with_parent(parent: u32) -> Result<(), Failure> {
     } else {
         Err(Failure::new(format!("started by process {parent}, which is no longer the parent")))
     }
+}
+
+/// Gives this process a name for `ps` and `top`, which would show that of [`OWN_EXECUTABLE`] otherwise.
+///
+/// # Errors
+///
+/// Those of the system.
+pub fn call_myself(name: &CStr) -> io::Result<()> {
+    Ok(rustix::thread::set_name(name)?)
 }
 
 /// Makes this process the parent of grandchildren whose parent has died, so that it can see their end.

@@ -114,14 +114,7 @@ impl Report {
             kill_how: "kill",
             suspected_ms: at(story.suspected()),
             declared_ms: at(declared),
-            declared_by: declared.and_then(|event| match event.detail {
-                Detail::Judged { strong, .. } => Some(if strong { "strong" } else { "weak" }),
-                Detail::None
-                | Detail::Role { .. }
-                | Detail::Suspected { .. }
-                | Detail::Owned
-                | Detail::Vm { .. } => None,
-            }),
+            declared_by: declared.and_then(strength),
             plan_min_declared_ms: Millis(plan.declared_min),
             plan_max_declared_ms: Millis(plan.declared_max),
             new_master_ms: at(story.new_master()),
@@ -209,25 +202,13 @@ impl<'a> Story<'a> {
 
     fn declared(&self) -> Option<&'a EventLine> {
         let number = self.kill.host.number();
-        self.by_judge().find(|event| match event.detail {
-            Detail::Judged { host, failed, .. } => host == number && failed,
-            Detail::None
-            | Detail::Role { .. }
-            | Detail::Suspected { .. }
-            | Detail::Owned
-            | Detail::Vm { .. } => false,
-        })
+        let verdict = |event: &&EventLine| matches!(event.detail, Detail::Judged { host, failed: true, .. } if host == number);
+        self.by_judge().find(verdict)
     }
 
     fn new_master(&self) -> Option<&'a EventLine> {
-        let is_master = |event: &&EventLine| match &event.detail {
-            Detail::Role { role, .. } => role == "master",
-            Detail::None
-            | Detail::Suspected { .. }
-            | Detail::Judged { .. }
-            | Detail::Owned
-            | Detail::Vm { .. } => false,
-        };
+        let is_master =
+            |event: &&EventLine| matches!(&event.detail, Detail::Role { role, .. } if role == "master");
         self.by_judge().find(is_master)
     }
 
@@ -272,14 +253,15 @@ impl<'a> Story<'a> {
         let vm_line = |event: &EventLine, what: &str| {
             let name = event.detail.vm().and_then(|vm| self.name_of(vm)).unwrap_or_default();
             let target = match event.detail {
-                Detail::Vm { target, .. } => target.map(|target| format!(" on {}", HostId::new(target))),
-                Detail::None
+                Detail::Vm { target: Some(target), .. } => format!(" on {}", HostId::new(target)),
+                Detail::Vm { target: None, .. }
+                | Detail::None
                 | Detail::Role { .. }
                 | Detail::Suspected { .. }
                 | Detail::Judged { .. }
-                | Detail::Owned => None,
+                | Detail::Owned => String::new(),
             };
-            (event.at, format!("{} {what} {name}{}", event.host, target.unwrap_or_default()))
+            (event.at, format!("{} {what} {name}{target}", event.host))
         };
         lines.extend(shortened(self.orders().map(|event| vm_line(event, "orders the start of")).collect()));
         let refused = self.of_vms("order-refused").map(|event| (event.at, event.text.clone()));
@@ -298,6 +280,11 @@ impl<'a> Story<'a> {
         lines.sort_by_key(|(at, _)| *at);
         lines
     }
+}
+
+fn strength(verdict: &EventLine) -> Option<&'static str> {
+    let Detail::Judged { strong, .. } = verdict.detail else { return None };
+    Some(if strong { "strong" } else { "weak" })
 }
 
 fn first(instance: &Instance) -> Instant {

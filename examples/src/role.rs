@@ -1,10 +1,11 @@
 //! Which part of the demo this process plays.
 
+use core::ffi::CStr;
 use core::str::FromStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::failure::Failure;
+use crate::failure::{Context, Failure};
 use crate::{agent, cli, holder, host, launcher, process, vm};
 
 /// A part that a child of the demo plays, by the first argument. Without one of these words it is the demo itself.
@@ -32,6 +33,16 @@ impl Role {
             Self::Launcher => "launcher",
             Self::Holder => "holder",
             Self::Vm => "vm",
+        }
+    }
+
+    const fn process_name(self) -> &'static CStr {
+        match self {
+            Self::Host => c"ha-host",
+            Self::Agent => c"ha-agent",
+            Self::Launcher => c"ha-launcher",
+            Self::Holder => c"ha-holder",
+            Self::Vm => c"ha-vm",
         }
     }
 }
@@ -71,6 +82,7 @@ fn play(role: Role, arguments: &[PathBuf]) -> Result<(), Failure> {
     let parent =
         parent.ok_or_else(|| Failure::new("the first argument must be the parent's process number"))?;
     process::die_with_parent(parent)?;
+    process::call_myself(role.process_name()).context(|| "naming the process".into())?;
     let config: &Path = config;
     match role {
         Role::Host => host::run(config),

@@ -39,7 +39,8 @@ pub enum Input {
 /// What a manager or an operator can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Start a virtual machine here, as a person would: its record must be `free` or `cleanly off`.
+    /// Start a virtual machine here, as a person would: its record must be `free` or `cleanly off`, or `running`
+    /// where winning its lock proves that no old copy can write any more.
     PowerOn {
         /// The virtual machine.
         vm: VmId,

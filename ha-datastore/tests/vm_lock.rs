@@ -19,7 +19,8 @@ use ha_datastore::vm_lock::{
 const HOLDER: HolderId = HolderId(4);
 const EPOCH: VmEpoch = VmEpoch::new(17);
 const EXACTLY: StartExpectation = StartExpectation::Exactly(EPOCH);
-const POWER_ON: StartExpectation = StartExpectation::PowerOn;
+const POWER_ON: StartExpectation = StartExpectation::PowerOn { fences: false };
+const POWER_ON_FENCED: StartExpectation = StartExpectation::PowerOn { fences: true };
 const FREE: VmLockState = VmLockState::Free;
 const RUNNING: VmLockState =
     VmLockState::Running { host: ha_core::HostId::new(9), incarnation: Incarnation::new(1) };
@@ -155,17 +156,18 @@ fn every_state_against_every_expectation() {
     let lower_epoch = StartExpectation::Exactly(VmEpoch::new(16));
     let moving = VmLockState::HandingOver { target: host(7), until: at(9_000) };
     let table = [
-        (FREE, [None, mismatch, mismatch, None]),
-        (RUNNING, [None, mismatch, mismatch, Some(RefusedStart::NotStartable)]),
-        (moving, [Some(RefusedStart::HandingOver); 4]),
-        (VmLockState::Moved { home }, [Some(RefusedStart::Moved { to: home }); 4]),
+        (FREE, [None, mismatch, mismatch, None, None]),
+        (RUNNING, [None, mismatch, mismatch, Some(RefusedStart::NotStartable), None]),
+        (moving, [Some(RefusedStart::HandingOver); 5]),
+        (VmLockState::Moved { home }, [Some(RefusedStart::Moved { to: home }); 5]),
         (VmLockState::CleanlyOff, {
             let off = Some(RefusedStart::CleanlyOff);
-            [off, off, off, None]
+            [off, off, off, None, None]
         }),
     ];
     for (state, expected) in table {
-        for (expect, refused) in [EXACTLY, other_epoch, lower_epoch, POWER_ON].into_iter().zip(expected) {
+        let expectations = [EXACTLY, other_epoch, lower_epoch, POWER_ON, POWER_ON_FENCED];
+        for (expect, refused) in expectations.into_iter().zip(expected) {
             let mut lock = attempt(expect, 1);
             let take = one(&mut lock);
             give(&mut lock, at(1), locked(take, file(state, EPOCH)));

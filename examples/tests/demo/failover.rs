@@ -127,7 +127,7 @@ fn a_chosen_directory_is_kept() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut kept: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     kept.sort();
-    assert_eq!(kept, ["datastore-1", "host-1", "host-2", "host-3"]);
+    assert_eq!(kept, ["datastore-1", "events.jsonl", "host-1", "host-2", "host-3"]);
 }
 
 /// The demo itself is killed, and cannot clean up: the kernel does.

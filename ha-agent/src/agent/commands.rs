@@ -56,7 +56,8 @@ impl Agent {
             return;
         }
         let not_after = now.after(self.config.timing.order_validity);
-        self.begin_start(now, vm, StartExpectation::PowerOn, asked, not_after);
+        let fences = self.fences(vm.home());
+        self.begin_start(now, vm, StartExpectation::PowerOn { fences }, asked, not_after);
     }
 
     /// Only an instance that holds its lock, at the recorded epoch, can be protected, and only by the owner of

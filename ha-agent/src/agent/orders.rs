@@ -1,6 +1,6 @@
 //! Orders to start a virtual machine: given by the master, carried out by their target.
 
-use ha_core::{HostId, Instant, Term, VmEpoch, VmId};
+use ha_core::{DatastoreId, HostId, Instant, Term, VmEpoch, VmId};
 use ha_datastore::format::OrderId;
 use ha_datastore::vm_lock::StartExpectation;
 use ha_election::Role;
@@ -58,13 +58,17 @@ impl Agent {
     ) {
         let uuid = vm.uuid();
         // Below F3 an inventory is a proof of stop, so it has to tell of a start before the record is touched.
-        let home = self.units.get(&vm.home()).map(|unit| self.effective(unit.entry().capability));
-        let fences = home.is_some_and(|capability| capability.rating.fences());
-        if !fences {
+        if !self.fences(vm.home()) {
             self.inventory.starting(uuid);
             self.say_inventory(now);
         }
         self.starts.begin(now, vm, expect, asked, not_after);
+    }
+
+    /// Whether winning a lock on this datastore proves that the old owner can no longer write.
+    pub(super) fn fences(&self, datastore: DatastoreId) -> bool {
+        let unit = self.units.get(&datastore);
+        unit.is_some_and(|unit| self.effective(unit.entry().capability).rating.fences())
     }
 
     /// Whether this host may take one more virtual machine of that datastore. Below F3 none starts before a

@@ -8,8 +8,12 @@ use crate::format::{LockRecordFault, VmLockRecord, VmLockState};
 pub enum StartExpectation {
     /// A restart: exactly this epoch, and not switched off, moved or in migration.
     Exactly(VmEpoch),
-    /// A person's start: free or cleanly off, at whichever epoch.
-    PowerOn,
+    /// A person's start: free or cleanly off, at whichever epoch. Where winning the lock proves that the old copy
+    /// can no longer write, also a record that says `running`: its start failed, or its host died unnoticed.
+    PowerOn {
+        /// Whether the datastore fences (F3, same kernel).
+        fences: bool,
+    },
 }
 
 /// Why a won lock was given back unused.
@@ -61,8 +65,11 @@ pub(super) fn judge(
     match (found.content.state, expect) {
         (VmLockState::Free, _)
         | (VmLockState::Running { .. }, StartExpectation::Exactly(_))
-        | (VmLockState::CleanlyOff, StartExpectation::PowerOn) => {}
-        (VmLockState::Running { .. }, StartExpectation::PowerOn) => return Err(RefusedStart::NotStartable),
+        | (VmLockState::Running { .. }, StartExpectation::PowerOn { fences: true })
+        | (VmLockState::CleanlyOff, StartExpectation::PowerOn { .. }) => {}
+        (VmLockState::Running { .. }, StartExpectation::PowerOn { fences: false }) => {
+            return Err(RefusedStart::NotStartable);
+        }
         (VmLockState::CleanlyOff, StartExpectation::Exactly(_)) => return Err(RefusedStart::CleanlyOff),
         (VmLockState::Moved { home }, _) => return Err(RefusedStart::Moved { to: home }),
         (VmLockState::HandingOver { .. }, _) => return Err(RefusedStart::HandingOver),
@@ -71,6 +78,6 @@ pub(super) fn judge(
         StartExpectation::Exactly(epoch) if epoch != found.content.epoch => {
             Err(RefusedStart::EpochMismatch { found: found.content.epoch })
         }
-        StartExpectation::Exactly(_) | StartExpectation::PowerOn => Ok(found),
+        StartExpectation::Exactly(_) | StartExpectation::PowerOn { .. } => Ok(found),
     }
 }
