@@ -302,7 +302,8 @@ impl Launcher<'_> {
     }
 
     fn child_of(&mut self, client: u64, holder: HolderId) -> Option<&mut Child> {
-        self.children.values_mut().find(|child| child.client == client && child.holder == holder)
+        // The latest of that name: one that did not get the lock may not be reaped yet.
+        self.children.values_mut().rfind(|child| child.client == client && child.holder == holder)
     }
 
     fn tell(&mut self, reply: &DriverReply) {

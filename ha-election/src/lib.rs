@@ -12,7 +12,8 @@
 //! * A **candidate** transmits its [`Candidacy`] to every host of the list, at once and every heartbeat period.
 //!   When the window ends, the best [`Rank`] among the candidates that it hears both ways is master: most
 //!   connected datastores, then the lexically highest managed object id. The window ends early when every other
-//!   host of the list has voted or need not be waited for ([`Input::HostDead`]).
+//!   host of the list has voted or need not be waited for: proven dead ([`Input::HostDead`]), or the lost master,
+//!   which has left a heartbeat period of candidacies unanswered; alive, it would have claimed at once.
 //! * A **master** transmits its [`Claim`] to every host of the list every heartbeat period; that is also its
 //!   heartbeat. Its term has a round above every round it knows.
 //! * A **slave** follows the highest term that was claimed to it both ways, and starts an election when the

@@ -3,6 +3,8 @@
 
 mod common;
 
+use core::time::Duration;
+
 use common::{SECOND, protected, swift};
 use ha_agent::Event;
 use ha_core::{HostId, HostState, Profile, Strength, TimingConfig, VmId};
@@ -114,6 +116,40 @@ fn vsphere_declares_a_dead_slave_after_eighteen_seconds() {
     let failed = |event: &Event| matches!(event, Event::Judged(verdict) if verdict.host == slave && verdict.state == HostState::Failed);
     let declared = world.records().iter().find(|record| failed(&record.event)).unwrap().at.since(died);
     assert!((17 * SECOND..=37 * SECOND / 2).contains(&declared), "declared after {declared:?}");
+}
+
+/// When the new master is chosen and when it first orders a restart, after the death of the old one.
+fn master_failover(timing: TimingConfig) -> (Duration, Duration) {
+    let (mut world, vms) = protected(&Options::quiet(3, 10, timing));
+    let master = world.master().unwrap();
+    let vm = vm_of(&world, &vms, master);
+    let (died, told) = (world.now(), world.records().len());
+    world.power_off(master);
+    assert!(
+        world.run_until(60 * SECOND, |world| world.runs_on(vm.uuid()).is_some()),
+        "{:#?}",
+        world.records()
+    );
+    let first = |is: &dyn Fn(&Event) -> bool| {
+        world.records()[told..].iter().find(|record| is(&record.event)).unwrap().at.since(died)
+    };
+    let chosen = first(&|event| matches!(event, Event::RoleChanged { role: "master", .. }));
+    (chosen, first(&|event| matches!(event, Event::OrderSent { .. })))
+}
+
+#[test]
+fn vsphere_replaces_a_dead_master_by_t_plus_11_and_orders_by_t_plus_20() {
+    let (chosen, ordered) = master_failover(TimingConfig::profile(Profile::Vsphere));
+    assert!(chosen <= 11 * SECOND, "master after {chosen:?}");
+    assert!(ordered <= 20 * SECOND, "first order after {ordered:?}");
+}
+
+#[test]
+fn exact_fdm_timing_replaces_a_dead_master_at_t_plus_25() {
+    let (chosen, ordered) =
+        master_failover(TimingConfig { early_end: false, ..TimingConfig::profile(Profile::Vsphere) });
+    assert!((24 * SECOND..=26 * SECOND).contains(&chosen), "master after {chosen:?}");
+    assert!((24 * SECOND..=36 * SECOND).contains(&ordered), "first order after {ordered:?}");
 }
 
 #[test]

@@ -10,6 +10,16 @@ use crate::{Candidacy, Event, Message, Rank, WaitReason};
 pub(super) struct Running {
     window_ends: Instant,
     candidacy_due: Instant,
+    /// The master that was lost, and when its silence excuses it: alive, it would have answered with its claim.
+    lost: Option<Lost>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    master: HostId,
+    since: Instant,
+    excused_at: Instant,
+    excused: bool,
 }
 
 impl Running {
@@ -17,6 +27,9 @@ impl Running {
         Deadline::soonest([
             Some(Deadline::new(self.window_ends, "end of the election window")),
             Some(Deadline::new(self.candidacy_due, "candidacy")),
+            self.lost
+                .filter(|lost| !lost.excused)
+                .map(|lost| Deadline::new(lost.excused_at, "lost master did not answer")),
         ])
     }
 
@@ -30,7 +43,16 @@ impl Election {
     pub(super) fn begin_election(&mut self, now: Instant, reason: &'static str) {
         let window_ends = now.after(self.config.timing.election_window);
         self.evidence.election_began(now);
-        self.enter(State::Candidate(Running { window_ends, candidacy_due: now }), reason);
+        let lost = match &self.state {
+            State::Slave(following) => Some(Lost {
+                master: following.term.host,
+                since: now,
+                excused_at: now.after(self.config.timing.heartbeat_period),
+                excused: false,
+            }),
+            State::Uninitialized | State::Candidate(_) | State::Master(_) => None,
+        };
+        self.enter(State::Candidate(Running { window_ends, candidacy_due: now, lost }), reason);
         self.ask_for_address();
         self.stand(now);
         self.try_early_end(now);
@@ -42,12 +64,27 @@ impl Election {
         if candidacy {
             self.stand(now);
         }
-        if window {
+        self.excuse_lost_master(now);
+        if window && matches!(self.state, State::Candidate(_)) {
             match self.outcome(now) {
                 Ok(()) => self.become_master(now),
                 Err(reason) => self.go_on(now, reason),
             }
         }
+    }
+
+    /// The lost master need not be waited for once it has left a whole heartbeat period of candidacies unanswered.
+    fn excuse_lost_master(&mut self, now: Instant) {
+        let State::Candidate(Running { lost: Some(lost), .. }) = &mut self.state else { return };
+        if now >= lost.excused_at && !core::mem::replace(&mut lost.excused, true) {
+            self.try_early_end(now);
+        }
+    }
+
+    /// Whether this host is the lost master, and nothing was heard of it since the election began.
+    fn is_excused(&self, host: HostId, heard: Option<Instant>) -> bool {
+        let State::Candidate(Running { lost: Some(lost), .. }) = &self.state else { return false };
+        lost.excused && lost.master == host && heard.is_none_or(|heard| heard < lost.since)
     }
 
     /// Ends the election before its window does, if nobody is left to wait for and this host has won.
@@ -56,7 +93,9 @@ impl Election {
             return;
         }
         let fresh = self.fresh_for();
-        let complete = self.peers.values().all(|peer| peer.dead || peer.candidacy(now, fresh).is_some());
+        let complete = self.peers.iter().all(|(host, peer)| {
+            peer.dead || peer.candidacy(now, fresh).is_some() || self.is_excused(*host, peer.heard)
+        });
         if complete && self.outcome(now).is_ok() {
             self.become_master(now);
         }
