@@ -24,10 +24,16 @@
 //!
 //! # What is not done yet
 //!
-//! On storage below F3 a restart happens only after proof of the stop or an operator's `confirm-dead`: the wait
-//! with a watchdog is computed in `ha_core::takeover` and not carried out here yet. The response to isolation is
-//! to leave virtual machines powered on. Placement spreads by count alone; admission, priorities, readiness,
-//! rules, live migration and slaves as proxies come with later versions.
+//! * On storage below F3 a restart happens only after proof of the stop or an operator's `confirm-dead`, and a list
+//!   is taken only if its owner released it or its end was confirmed: the wait with a watchdog is computed in
+//!   `ha_core::takeover` and not carried out here yet.
+//! * Nothing writes `cleanly off` yet: a protected virtual machine that is shut down from within is started again.
+//!   Take its protection away first ([`Command::Unprotect`]).
+//! * The response to isolation is to leave virtual machines powered on.
+//! * Placement spreads by count alone; admission, priorities, readiness, rules, the storm guard, live migration and
+//!   slaves as proxies come with later versions.
+//! * A list that could not be read for ten seconds while a datastore was taken is merged only when it is taken
+//!   again. Surveys look at every protected virtual machine each time the picture changes.
 //!
 //! # What the embedder brings
 //!
