@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example embed` watches a responder on loopback, which falls silent after a second.
 #![allow(clippy::print_stdout, reason = "the story is this program's purpose")]
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "a program has std")]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};

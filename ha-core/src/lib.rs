@@ -14,6 +14,7 @@ mod id;
 mod limits;
 mod machine;
 pub mod operation;
+pub mod options;
 mod outbox;
 mod random;
 pub mod record;
