@@ -184,6 +184,12 @@ impl World {
         self.hosts.iter().find(|(_, host)| host.hypervisor.running.contains_key(&vm)).map(|(host, _)| *host)
     }
 
+    /// Whether no virtual machine runs on a host.
+    #[must_use]
+    pub fn runs_nothing(&self, host: HostId) -> bool {
+        self.hosts.get(&host).is_none_or(|host| host.hypervisor.running.is_empty())
+    }
+
     /// Gives a command to the agent of a host.
     pub fn command(&mut self, host: HostId, command: Command) {
         self.after(Duration::ZERO, Happening::Tell(host, Input::Command(command)));
