@@ -329,7 +329,9 @@ impl Machine for Agent {
     type Rejected = Rejected;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Rejected> {
-        let now = self.clock.advance(now);
+        // What is refused does not even move the clock.
+        let given = now;
+        let now = self.clock.latest().max(now);
         match input {
             Input::Datagram(bytes) => self.on_datagram(now, &bytes),
             Input::StreamOpened(connection) => self.on_stream_opened(now, connection)?,
@@ -342,6 +344,7 @@ impl Machine for Agent {
             Input::Command(command) => self.on_command(now, command),
             Input::Resumed { gap: _ } => self.on_resumed(now),
         }
+        self.clock.advance(given);
         self.settle(now);
         Ok(())
     }
@@ -351,7 +354,9 @@ impl Machine for Agent {
         self.let_time_pass(now);
         // What one machine does can make something of another one due at once.
         for _ in 0..MAX_ROUNDS {
-            if self.deadline().is_none_or(|deadline| deadline.at > now) {
+            // At the end of time no deadline can lie ahead.
+            let ahead = self.deadline().is_none_or(|deadline| deadline.at > now);
+            if ahead || now == Instant::from_nanos(u64::MAX) {
                 return;
             }
             self.let_time_pass(now);

@@ -46,6 +46,8 @@ pub(crate) struct DatastoreUnit {
     watcher: Option<LivenessWatcher>,
     poweron: Option<PoweronWriter>,
     ownership: Ownership,
+    /// What [`DatastoreUnit::connected`] last said, when time passed or a heartbeat was proven.
+    was_connected: bool,
     outputs: VecDeque<UnitOutput>,
 }
 
@@ -105,6 +107,7 @@ impl DatastoreUnit {
             watcher: entry.heartbeat.then(|| LivenessWatcher::new(watcher, now)),
             poweron: entry.heartbeat.then(|| PoweronWriter::new(poweron, now)),
             ownership: Ownership::new(ownership, now),
+            was_connected: false,
             outputs: VecDeque::new(),
         }
     }
@@ -123,11 +126,16 @@ impl DatastoreUnit {
         proven.is_some_and(|started| now.since(started) <= self.stall_max)
     }
 
+    /// The same as of the last tick or proof: no input makes a heartbeat older.
+    pub(crate) const fn was_connected(&self) -> bool {
+        self.was_connected
+    }
+
     /// When [`DatastoreUnit::connected`] ends if nothing more is written.
     fn disconnects_at(&self, now: Instant) -> Option<Instant> {
         let proven = self.writer.as_ref().and_then(|writer| writer.proven(now))?;
         let ends = proven.after(self.stall_max).after(core::time::Duration::from_nanos(1));
-        (ends > now).then_some(ends)
+        self.was_connected.then_some(ends)
     }
 
     /// Whether the list is this host's to write, and orders on its virtual machines this host's to give.
@@ -231,6 +239,7 @@ impl DatastoreUnit {
             poweron.handle_timeout(now);
         }
         self.ownership.handle_timeout(now);
+        self.was_connected = self.connected(now);
     }
 
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Deadline> {
@@ -259,6 +268,7 @@ impl DatastoreUnit {
                 heartbeat_writer::Output::Storage(request) => UnitOutput::Storage(request),
                 heartbeat_writer::Output::Event(event) => match event {
                     heartbeat_writer::Event::Proven { started } => {
+                        self.was_connected = true;
                         if let Some(watcher) = &mut self.watcher {
                             let input = liveness_watcher::Input::Proven { at: started };
                             let _refused = watcher.handle_input(now, input).is_err();

@@ -100,17 +100,10 @@ impl Starts {
         self.running.insert(lane, Start { vm, asked, lock: VmLock::new(config, now), orphaned: false });
     }
 
-    /// The driver answered. An answer to a start that has ended meanwhile changes nothing.
+    /// The driver answered. An answer to a start that has ended meanwhile is refused; nothing changes.
     pub(crate) fn handle(&mut self, now: Instant, done: VmCompletion) -> Result<(), UnknownRequest> {
-        let MachineId { host, incarnation, lane } = done.machine();
-        let ours = (host, incarnation) == (self.identity.host, self.identity.incarnation);
-        if !ours || !(FIRST_LANE..self.next_lane).contains(&lane) {
-            return Err(UnknownRequest);
-        }
-        match self.running.get_mut(&lane) {
-            Some(start) => start.lock.handle_input(now, LockInput::Vm(done)).map_err(|_| UnknownRequest),
-            None => Ok(()),
-        }
+        let start = self.running.get_mut(&done.machine().lane).ok_or(UnknownRequest)?;
+        start.lock.handle_input(now, LockInput::Vm(done)).map_err(|_| UnknownRequest)
     }
 
     /// The driver is out of reach: its holders end, and its answers may never come.

@@ -1,5 +1,9 @@
 //! No I/O: the vocabulary of a VM high-availability cluster.
 //!
+//! # Features
+//!
+//! * `contract` - the rules of [`Machine`] as tests, for the crates that make machines.
+//!
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -7,6 +11,8 @@ extern crate alloc;
 
 pub mod capability;
 pub mod codec;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod counter;
 mod deadline;
 pub mod evidence;

@@ -91,7 +91,8 @@ pub enum StorageRequest {
         /// The driver reads the clock right before the call and answers `Expired` if this has passed.
         not_after: Instant,
     },
-    /// Let a lock go. Needs no answer: a lock that was not held is let go all the same.
+    /// Let a lock go. Needs no answer: a lock that was not held is let go all the same. `Lock` and `Unlock` of one
+    /// file are carried out in the order in which they were asked for; this is the one order that a driver keeps.
     Unlock {
         /// The file.
         file: FileName,

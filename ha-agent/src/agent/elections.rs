@@ -55,7 +55,7 @@ impl Agent {
 
     /// Tells the election what makes this host fit for a role: its datastores and its hypervisor's driver.
     pub(super) fn follow_standing(&mut self, now: Instant) -> bool {
-        let connected = self.units.values().filter(|unit| unit.connected(now)).count();
+        let connected = self.units.values().filter(|unit| unit.was_connected()).count();
         let standing =
             (u32::try_from(connected).unwrap_or(u32::MAX), self.inventory.complete() && !self.halted);
         if standing == self.standing {
