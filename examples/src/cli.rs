@@ -1,31 +1,27 @@
 //! The command line of the demo.
 
-use core::time::Duration;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
-use ha_core::{HostId, Profile};
+use ha_core::Profile;
 
-use crate::config::VmProgram;
+use crate::demo::Part;
 use crate::demo::folder::Folder;
-use crate::demo::{Demo, Part, Setup};
-use crate::failure::{Context, Failure};
-use crate::report::Report;
-
-/// After the restarts the demo goes on for this long, so that second copies would show in the ledgers.
-const AFTERMATH: Duration = Duration::from_millis(300);
+use crate::scenario;
 
 /// Kills a host of a VM high-availability cluster and shows how its virtual machines run again elsewhere.
 ///
 /// The cluster is real: each host is a process group with an agent, its virtual machines are processes with locks
 /// on a shared directory, the agents speak UDP and TCP on loopback. When every virtual machine is protected, one
 /// host is killed as a whole. The demo waits until all its virtual machines run elsewhere, stops everything it
-/// started, and prints what happened when, counted from the kill.
+/// started, and prints what happened when, counted from the kill. With `--kill-how stop` times count from the stop,
+/// save `all_running_ms`, which still counts from the kill.
 ///
 /// The exit status is 0 if every virtual machine of the dead host runs again, none ever ran twice at once, and none
-/// is lost; 1 if not; 2 if the command line is wrong.
+/// is lost; 1 if not; 2 if the command line is wrong. With `--kill-how stop` nothing may have started during the stop
+/// either.
 #[derive(Clone, Debug, PartialEq, Eq, Parser)]
 #[command(name = "failover", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {
@@ -45,6 +41,37 @@ pub struct Options {
     #[arg(long, value_name = "ROLE", value_enum, default_value_t = Victim::Slave)]
     pub kill: Victim,
 
+    /// How the host is made to fail.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = How::Kill)]
+    pub kill_how: How,
+
+    /// Switch every early end off, as in FDM itself: neither strong evidence nor a complete count of voters ends a
+    /// wait before its time. Goes with any profile.
+    #[arg(long)]
+    pub exact: bool,
+
+    /// Kill only the agent of the chosen host. The host starts it again, and the new agent adopts the virtual
+    /// machines, which run on.
+    ///
+    /// The exit status is 0 if then all are protected again and none was restarted; `restarted` counts those of any
+    /// host.
+    #[arg(long, conflicts_with = "kill_how")]
+    pub restart_agent: bool,
+
+    /// Kill nothing: print one line with a JSON object to standard output, which tells of every process, role, address
+    /// and path, and wait until somebody else kills a host or an agent. Then the same report follows.
+    ///
+    /// A host dies by `kill -KILL -- -PID` with its `pid`, an agent by `kill -KILL PID` with its `agent_pid`. Times
+    /// count from about that moment, exact to some ten milliseconds. An agent that is killed is started again only with
+    /// `--restart-agent`.
+    #[arg(long, conflicts_with_all = ["kill", "kill_how"])]
+    pub hold: bool,
+
+    /// Hold for no longer than this. If nobody kills anything the report counts what happened, and the exit status is
+    /// 0 only if there was no declaration, no change of role, and no restart.
+    #[arg(long, value_name = "SECONDS", requires = "hold", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub hold_for: Option<u64>,
+
     /// Put all files here and keep them; an empty or new directory on a local file system.
     ///
     /// Besides the datastore and each host's log it gets `events.jsonl`, every event of every agent. Without this,
@@ -52,7 +79,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// Print one JSON object to standard output, and nothing else there.
+    /// Print one JSON object to standard output, and nothing else there save the line of `--hold` before it.
     #[arg(long)]
     pub json: bool,
 }
@@ -61,7 +88,10 @@ const EXAMPLES: &str = "\
 Examples:
   failover                            kill a slave of three hosts with six virtual machines
   failover --hosts 2 --kill master    kill the master; the one slave takes over alone
-  failover --hosts 8 --vms 64 --json  print measurements for a program";
+  failover --hosts 8 --vms 64 --json  print measurements for a program
+  failover --kill-how stop            let a slave hang for five seconds before it dies
+  failover --restart-agent            kill an agent only; it comes back and adopts its VMs
+  failover --hold --hold-for 60       kill something yourself, or see that nothing happens";
 
 /// A timing profile's name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,6 +109,15 @@ pub enum Victim {
     Slave,
     /// The master.
     Master,
+}
+
+/// How to kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    /// All at once, without warning.
+    Kill,
+    /// The whole host stops for 5 s, with its locks held, and is killed then. Nothing may start during the stop.
+    Stop,
 }
 
 impl From<ProfileName> for Profile {
@@ -109,7 +148,7 @@ pub fn run() -> ExitCode {
         let text = format!("invalid value '{}' for '--dir <DIR>': {failure}", dir.display());
         Options::command().error(ErrorKind::ValueValidation, text).exit();
     }
-    match fail_over(&options) {
+    match scenario::run(&options, print) {
         Ok(report) => {
             if options.json {
                 print(&report.json());
@@ -123,40 +162,6 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn fail_over(options: &Options) -> Result<Report, Failure> {
-    let setup = Setup {
-        program: std::env::current_exe().context(|| "finding the own executable".into())?,
-        hosts: options.hosts,
-        vms: options.vms,
-        profile: options.profile.into(),
-        first_on: options.kill.into(),
-        dir: options.dir.clone(),
-        vm_program: VmProgram::Locked,
-        hold_before_exec: Duration::ZERO,
-    };
-    let mut demo = Demo::start(setup.clone())?;
-    eprintln!("{} hosts started in {}", setup.hosts, demo.folder().display());
-    demo.protect_all(|progress| eprintln!("{progress}"))?;
-    let victim: Option<HostId> = match options.kill {
-        Victim::Slave => demo.slave_with_vms(),
-        Victim::Master => demo.master(),
-    };
-    let victim = victim.ok_or_else(|| Failure::new("no host with this role runs a VM"))?;
-    eprintln!("killing {victim}");
-    let kill = demo.kill_host(victim)?;
-    let limit = match setup.profile {
-        Profile::Swift => Duration::from_secs(60),
-        Profile::Vsphere => Duration::from_secs(120),
-    };
-    let restarted = demo.wait_until_restarted(&kill.vms, limit);
-    if let Err(failure) = restarted {
-        // What is there is worth a report all the same; it will not be a good one.
-        eprintln!("failover: {failure}");
-    }
-    demo.go_on_for(AFTERMATH)?;
-    Report::new(&setup, &kill, &demo.finish()?)
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the demo is run for")]

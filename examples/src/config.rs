@@ -65,6 +65,10 @@ pub struct HostConfig {
     /// The timing profile.
     #[serde(with = "text")]
     pub profile: Profile,
+    /// Whether every early end is switched off; see [`timing_of`].
+    pub exact: bool,
+    /// Whether the host starts an agent again that has ended.
+    pub restart_agent: bool,
     /// The key that all agents share.
     #[serde(with = "crate::protocol::hex")]
     pub key: Vec<u8>,
@@ -125,10 +129,10 @@ impl HostConfig {
         self.hosts.iter().find(|address| address.host == host)
     }
 
-    /// The spans of time of the profile.
+    /// The spans of time that this host's agent lives by.
     #[must_use]
     pub const fn timing(&self) -> TimingConfig {
-        TimingConfig::profile(self.profile)
+        timing_of(self.profile, self.exact)
     }
 
     /// The name of the abstract socket that an instance of the virtual machine `name` binds.
@@ -136,6 +140,14 @@ impl HostConfig {
     pub fn vm_socket(&self, name: &str) -> String {
         format!("ha-demo-{}-{name}", self.run)
     }
+}
+
+/// The spans of time of a profile. With `exact` nothing ends a wait early, neither strong evidence nor a complete
+/// count of voters, as in FDM itself.
+#[must_use]
+pub const fn timing_of(profile: Profile, exact: bool) -> TimingConfig {
+    let timing = TimingConfig::profile(profile);
+    if exact { TimingConfig { early_end: false, strong_evidence: None, ..timing } } else { timing }
 }
 
 /// The host's local folder, in which its configuration lies.

@@ -32,8 +32,10 @@ pub use layout::DemoVm;
 pub use observed::Observed;
 
 mod addresses;
+mod agent_restart;
 mod errands;
 pub mod folder;
+pub mod hold;
 mod host_process;
 mod layout;
 mod observed;
@@ -64,6 +66,10 @@ pub struct Setup {
     pub vms: u32,
     /// The timing profile.
     pub profile: Profile,
+    /// Whether every early end is switched off; see [`crate::config::timing_of`].
+    pub exact: bool,
+    /// Whether hosts start an agent again that has ended.
+    pub restart_agent: bool,
     /// Whether the first virtual machine goes to the master or to a slave; the others follow in turn.
     pub first_on: Part,
     /// Where to put everything; a temporary folder if none is given.
@@ -94,14 +100,41 @@ impl Part {
     }
 }
 
-/// A host that was killed, and what ran on it.
+/// How a host, or its agent, was made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillHow {
+    /// The whole host was killed at once.
+    Kill,
+    /// The whole host was stopped, and killed later.
+    Stop,
+    /// Only its agent was killed.
+    Agent,
+}
+
+impl KillHow {
+    /// The way's name.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Stop => "stop",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+/// A host that was killed, or whose agent was, and what ran on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kill {
     /// The host.
     pub host: HostId,
     /// What it was.
     pub part: Part,
-    /// The boot clock right before the kill.
+    /// How it was made to fail.
+    pub how: KillHow,
+    /// The boot clock right before it fell silent: before the stop if it was stopped first, or else before the kill.
+    pub silent_since: Instant,
+    /// The boot clock right before the kill. If somebody else killed, about that moment, by when it was noticed.
     pub at: Instant,
     /// What ran on it, by name, and under which epoch.
     pub vms: Vec<(DemoVm, u64)>,
@@ -131,6 +164,8 @@ pub struct Demo {
     sender: Sender<EventLine>,
     agents: BTreeMap<HostId, SocketAddr>,
     journal: File,
+    /// How many times the manager has decided what is to be protected.
+    decisions: u64,
     folder: Folder,
 }
 
@@ -157,6 +192,8 @@ impl Demo {
             cluster: layout.cluster,
             host: HostId::new(0),
             profile: setup.profile,
+            exact: setup.exact,
+            restart_agent: setup.restart_agent,
             key: layout::random_key()?,
             hosts,
             isolation_addresses: vec![isolation],
@@ -171,7 +208,8 @@ impl Demo {
         let vms = layout.vms;
         let observed = Observed::default();
         let hosts = Vec::new();
-        let mut demo = Self { setup, hosts, vms, observed, events, sender, agents, journal, folder };
+        let mut demo =
+            Self { setup, hosts, vms, observed, events, sender, agents, journal, decisions: 0, folder };
         demo.start_hosts(&config)?;
         Ok(demo)
     }
@@ -183,10 +221,17 @@ impl Demo {
             let file = HostConfig { host: address.host, ..config.clone() }.save(&local)?;
             self.hosts.push(HostProcess::start(&self.setup.program, address.host, &file, &local)?);
         }
-        self.wait_for(Duration::from_secs(20), "every agent's socket", |demo| {
-            let sender = demo.sender.clone();
-            demo.hosts.iter_mut().try_fold(true, |all, host| Ok(host.reach(&sender)? && all))
-        })
+        self.wait_for(Duration::from_secs(20), "every agent's socket", |demo| demo.reach_agents())
+    }
+
+    /// Whether the agents of all living hosts are reached. Tries once.
+    fn reach_agents(&mut self) -> Result<bool, Failure> {
+        let living = self.hosts.iter_mut().filter(|host| host.is_alive());
+        let mut all = true;
+        for host in living {
+            all &= host.reach(&self.sender)?;
+        }
+        Ok(all)
     }
 
     /// Waits until the hosts have a master, starts every virtual machine, protects it, and waits until all is
@@ -203,25 +248,33 @@ impl Demo {
         let master = self.master().ok_or_else(|| Failure::new("the master has gone again"))?;
         progress(&format!("{master} is master of {} hosts", self.setup.hosts));
 
-        let mut errands = Errands::new("vm-running", "power-on-refused");
+        let mut errands = Errands::new("vm-running", "power-on-refused", 0);
         for (vm, host) in self.vms.iter().zip(self.turns(master).into_iter().cycle()) {
             errands.add(vm.id.uuid(), Some(host), ManagerCommand::PowerOn { vm: vm.id.clone() });
         }
         self.run_errands(limit, "the start of every VM", errands)?;
         progress(&format!("{} VMs run", self.vms.len()));
 
-        let mut errands = Errands::new("vm-protected", "command-refused");
-        for vm in &self.vms {
-            let command = ManagerCommand::Protect { vm: vm.id.clone(), version: 1 };
-            errands.add(vm.id.uuid(), None, command);
-        }
-        self.run_errands(limit, "the protection of every VM", errands)?;
+        self.protect(limit)?;
         progress(&format!("{} VMs are protected", self.vms.len()));
         let began = boot_clock();
         self.wait_for(limit, "a second without any change of role", |demo| {
             let changed = demo.observed.last_role_change().unwrap_or(Instant::ORIGIN);
             Ok(demo.master().is_some() && boot_clock().since(changed.max(began)) >= STEADY)
         })
+    }
+
+    /// Asks the master to protect every virtual machine until each is. A master does so only for those that it
+    /// knows to run with their lock held.
+    fn protect(&mut self, limit: Duration) -> Result<(), Failure> {
+        self.decisions += 1;
+        let told = self.observed.events().len();
+        let mut errands = Errands::new("vm-protected", "command-refused", told);
+        for vm in &self.vms {
+            let command = ManagerCommand::Protect { vm: vm.id.clone(), version: self.decisions };
+            errands.add(vm.id.uuid(), None, command);
+        }
+        self.run_errands(limit, "the protection of every VM", errands)
     }
 
     /// The hosts in the order in which virtual machines are placed.
@@ -322,13 +375,38 @@ impl Demo {
     /// A failure if there is no such host, or the system refuses.
     pub fn kill_host(&mut self, host: HostId) -> Result<Kill, Failure> {
         self.pump(Duration::ZERO);
+        let kill = self.kill_of(host, KillHow::Kill);
+        self.end_host(host)?;
+        Ok(kill)
+    }
+
+    /// Stops every process of a host at once, lets the cluster go on for `span`, and then kills them.
+    ///
+    /// # Errors
+    ///
+    /// A failure if there is no such host, the system refuses, or another host ends meanwhile.
+    pub fn stop_and_kill_host(&mut self, host: HostId, span: Duration) -> Result<Kill, Failure> {
+        self.pump(Duration::ZERO);
+        let kill = self.kill_of(host, KillHow::Stop);
+        self.process_of(host)?.stop()?;
+        self.go_on_for(span)?;
+        let at = boot_clock();
+        self.end_host(host)?;
+        Ok(Kill { at, ..kill })
+    }
+
+    /// What a kill of `host` right now would hit.
+    fn kill_of(&self, host: HostId, how: KillHow) -> Kill {
         let part = if self.master() == Some(host) { Part::Master } else { Part::Slave };
         let vms = self.vms_of(host);
-        let process = self.process_of(host)?;
         let at = boot_clock();
+        Kill { host, part, how, silent_since: at, at, vms }
+    }
+
+    fn end_host(&mut self, host: HostId) -> Result<(), Failure> {
+        let process = self.process_of(host)?;
         process.kill()?;
-        process.reap()?;
-        Ok(Kill { host, part, at, vms })
+        process.reap()
     }
 
     /// Sends a signal to a host's agent, and to nothing else of it.

@@ -1,7 +1,8 @@
 //! The process that stands for one machine: it leads the process group that a kill of the host takes as a whole.
 //!
 //! It answers pings whether an agent runs or not, starts the launcher and the agent, and ends an agent that shows
-//! no life. Nobody restarts a killed agent. Without its launcher the machine is of no use and dies.
+//! no life. It starts an agent that has ended again only if the configuration says so, as a host's service manager
+//! would. Without its launcher the machine is of no use and dies.
 
 use core::time::Duration;
 use std::io::{self, Read};
@@ -26,6 +27,9 @@ use crate::{launcher, ping};
 /// How often the host looks at its agent, at least.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// From one start of the agent to the next, at least: one that ends at once must not keep the host busy.
+const RESTART_SPACING: Duration = Duration::from_secs(1);
+
 /// Plays the host, under the configuration at `config`.
 ///
 /// # Errors
@@ -40,8 +44,7 @@ pub fn run(config: &Path) -> Result<(), Failure> {
     let (_launcher, mut launcher_says) = start(config, Role::Launcher)?;
     let mut ready = [0; launcher::READY.len()];
     launcher_says.read_exact(&mut ready).context(|| "waiting for the launcher".into())?;
-    let (agent, agent_says) = start(config, Role::Agent)?;
-    let died = watch(&host, launcher_says, agent, agent_says);
+    let died = watch(&host, config, launcher_says);
     // Whatever the reason: a machine without its hypervisor's driver is dead, with all that ran on it.
     kill_group(getpgrp()).context(|| "ending the whole host".into())?;
     died
@@ -58,27 +61,31 @@ fn start(config: &Path, role: Role) -> Result<(Child, ChildStdout), Failure> {
     Ok((process, says))
 }
 
-/// Watches over the agent until the launcher ends.
-fn watch(
-    host: &HostConfig,
-    launcher: ChildStdout,
-    mut agent: Child,
-    agent_says: ChildStdout,
-) -> Result<(), Failure> {
+/// Starts the agent and watches over it until the launcher ends.
+fn watch(host: &HostConfig, config: &Path, launcher: ChildStdout) -> Result<(), Failure> {
     let mut launcher = Some(launcher);
-    let mut agent_says = Some(agent_says);
-    let mut watchdog = Watchdog::new(host.timing().agent_watchdog, LOOK, boot_clock());
+    let (mut agent, says) = start(config, Role::Agent)?;
+    let mut agent_says = Some(says);
+    let mut started = boot_clock();
+    let mut watchdog = Watchdog::new(host.timing().agent_watchdog, LOOK, started);
     while launcher.is_some() {
         wait([launcher.as_ref(), agent_says.as_ref()]).context(|| "watching over the agent".into())?;
         hear(&mut launcher)?;
         let agent_lived = agent_says.is_some();
         let sign = hear(&mut agent_says)?;
+        let now = boot_clock();
         if agent_lived && agent_says.is_none() {
             agent.wait().context(|| "reaping the agent".into())?;
             eprintln!("host: the agent has ended");
-        } else if watchdog.look(boot_clock(), sign) && agent_says.is_some() {
+        } else if watchdog.look(now, sign) && agent_says.is_some() {
             eprintln!("host: the agent shows no life and is ended");
             agent.kill().context(|| "ending the agent".into())?;
+        }
+        if host.restart_agent && agent_says.is_none() && now.since(started) >= RESTART_SPACING {
+            eprintln!("host: the agent is started again");
+            let (process, says) = start(config, Role::Agent)?;
+            (agent, agent_says, started) = (process, Some(says), now);
+            watchdog = Watchdog::new(host.timing().agent_watchdog, LOOK, now);
         }
     }
     Err(Failure::new("the launcher has ended"))

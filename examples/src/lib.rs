@@ -54,6 +54,7 @@ pub mod process;
 pub mod protocol;
 pub mod report;
 pub mod role;
+pub mod scenario;
 pub mod vm;
 pub mod watchdog;
 

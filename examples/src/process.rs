@@ -67,7 +67,16 @@ pub fn adopt_orphans() -> io::Result<()> {
 ///
 /// Those of the system; none if the group has no process left.
 pub fn kill_group(leader: Pid) -> io::Result<()> {
-    match rustix::process::kill_process_group(leader, Signal::KILL) {
+    signal_group(leader, Signal::KILL)
+}
+
+/// Sends a signal to every process of a group, under the same condition as [`kill_group`].
+///
+/// # Errors
+///
+/// Those of the system; none if the group has no process left.
+pub fn signal_group(leader: Pid, signal: Signal) -> io::Result<()> {
+    match rustix::process::kill_process_group(leader, signal) {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }

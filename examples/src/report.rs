@@ -3,18 +3,25 @@
 use core::fmt::Write;
 use core::time::Duration;
 
-use ha_core::{Capability, HostId, Instant, TimingConfig, TimingPlan};
+use ha_core::{Capability, Instant, TimingPlan};
 use serde::{Serialize, Serializer};
 
-use crate::demo::{DemoVm, Finished, Kill, Setup};
+use crate::config::timing_of;
+use crate::demo::{Finished, Kill, KillHow, Setup};
 use crate::failure::{Context, Failure};
-use crate::ledger::Instance;
-use crate::protocol::manager::{Detail, EventLine};
+use crate::protocol::manager::EventLine;
+use story::{Story, first, strength};
 
-/// In a timeline, more virtual machines than this are told of by their first and last only.
-const TOLD_ONE_BY_ONE: usize = 8;
+pub use quiet::Quiet;
 
-/// The numbers. Times count from the kill; `None` stands for what did not happen.
+mod quiet;
+mod story;
+
+/// The numbers. `None` stands for what did not happen.
+///
+/// Times count from the moment at which the host, or its agent, fell silent: the kill, or the stop before it. Only
+/// [`Numbers::all_running_ms`] always counts from the kill, because nothing may start sooner. Fields that are about
+/// one way to fail are left out of the JSON object of another way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Numbers {
     /// The timing profile.
@@ -27,8 +34,18 @@ pub struct Numbers {
     pub killed_host: String,
     /// `slave` or `master`.
     pub killed_role: &'static str,
-    /// How it was made to fail.
+    /// `kill`, `stop`, or `agent` if only its agent was killed.
     pub kill_how: &'static str,
+    /// When it was killed, if it was stopped before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub killed_ms: Option<Millis>,
+    /// How many instances of any virtual machine began between stop and kill. There must be none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_while_stopped: Option<usize>,
+    /// When the master had said anew of the last virtual machine that it runs and is protected, if only an agent
+    /// was killed and came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected_again_ms: Option<Millis>,
     /// When the agent that ordered the restarts suspected it.
     pub suspected_ms: Option<Millis>,
     /// When that agent declared it failed.
@@ -43,9 +60,11 @@ pub struct Numbers {
     pub new_master_ms: Option<Millis>,
     /// When the first restart was ordered.
     pub first_restart_order_ms: Option<Millis>,
-    /// When the last of the dead host's virtual machines wrote its first ledger entry elsewhere.
+    /// When the last of the dead host's virtual machines wrote its first ledger entry elsewhere. Counts from the
+    /// kill, also if there was a stop before it.
     pub all_running_ms: Option<Millis>,
-    /// How many of them run again.
+    /// How many of them run again under a later epoch. If only the agent was killed, how many virtual machines of
+    /// any host did, and none should.
     pub restarted: usize,
     /// Virtual machines of which two instances ran at the same time.
     pub double_runs: usize,
@@ -84,34 +103,51 @@ impl Serialize for Millis {
 pub struct Report {
     /// The numbers.
     pub numbers: Numbers,
-    /// How many virtual machines ran on the dead host.
+    /// How many virtual machines had to run again: those of the dead host; none if only its agent died.
     pub to_restart: usize,
     timeline: Vec<(Instant, String)>,
-    killed_at: Instant,
+    silent_since: Instant,
+    /// Whether the agent was to be protected again by now, and is not.
+    unprotected: bool,
 }
 
 impl Report {
     /// Computes the report of one kill. Where the agents' word and the ledgers could differ, the ledgers count.
+    /// `protected_again` is when everything was protected anew after the death of an agent.
     ///
     /// # Errors
     ///
     /// A failure if the profile has no timing plan.
-    pub fn new(setup: &Setup, kill: &Kill, finished: &Finished) -> Result<Self, Failure> {
-        let plan = TimingPlan::validate(TimingConfig::profile(setup.profile), Capability::SAME_KERNEL);
+    pub fn new(
+        setup: &Setup,
+        kill: &Kill,
+        protected_again: Option<Instant>,
+        finished: &Finished,
+    ) -> Result<Self, Failure> {
+        let timing = timing_of(setup.profile, setup.exact);
+        let plan = TimingPlan::validate(timing, Capability::SAME_KERNEL);
         let plan = plan.context(|| "planning the times".into())?;
         let story = Story::new(kill, finished);
-        let since = |at: Instant| Millis(at.since(kill.at));
+        let since = |at: Instant| Millis(at.since(kill.silent_since));
         let at = |event: Option<&EventLine>| event.map(|event| since(event.at));
         let declared = story.declared();
         let restarts = story.restarts();
-        let all = restarts.len() == kill.vms.len();
+        let ran = restarts.iter().map(|(_, instance)| Millis(first(instance).since(kill.at))).max();
+        let agent_only = kill.how == KillHow::Agent;
+        let stopped = kill.how == KillHow::Stop;
+        let restarted = if agent_only { begun(finished, kill.at) } else { restarts.len() };
+        let to_restart = if agent_only { 0 } else { kill.vms.len() };
         let numbers = Numbers {
             profile: setup.profile.to_string(),
             hosts: setup.hosts,
             vms: setup.vms,
             killed_host: kill.host.to_string(),
             killed_role: kill.part.word(),
-            kill_how: "kill",
+            kill_how: kill.how.word(),
+            killed_ms: stopped.then(|| since(kill.at)),
+            started_while_stopped: stopped
+                .then(|| begun(finished, kill.silent_since) - begun(finished, kill.at)),
+            protected_again_ms: protected_again.map(since),
             suspected_ms: at(story.suspected()),
             declared_ms: at(declared),
             declared_by: declared.and_then(strength),
@@ -119,20 +155,29 @@ impl Report {
             plan_max_declared_ms: Millis(plan.declared_max),
             new_master_ms: at(story.new_master()),
             first_restart_order_ms: at(story.orders().next()),
-            all_running_ms: restarts.iter().map(|(_, instance)| since(first(instance))).max().filter(|_| all),
-            restarted: restarts.len(),
+            all_running_ms: ran.filter(|_| restarted == to_restart),
+            restarted,
             double_runs: finished.measured.double_runs,
             unclear_binds: finished.measured.unclear_binds,
             lost: finished.measured.lost,
         };
-        let (to_restart, killed_at) = (kill.vms.len(), kill.at);
-        Ok(Self { numbers, to_restart, timeline: story.timeline(), killed_at })
+        let mut timeline = story.timeline();
+        if let Some(at) = protected_again {
+            timeline.push((at, format!("all {} VMs are protected again", setup.vms)));
+            timeline.sort_by_key(|(at, _)| *at);
+        }
+        let unprotected = agent_only && setup.restart_agent && protected_again.is_none();
+        Ok(Self { numbers, to_restart, timeline, silent_since: kill.silent_since, unprotected })
     }
 
     /// Whether the promises were kept.
     #[must_use]
-    pub const fn is_good(&self) -> bool {
-        self.numbers.restarted == self.to_restart && self.numbers.double_runs == 0 && self.numbers.lost == 0
+    pub fn is_good(&self) -> bool {
+        let Numbers { restarted, double_runs, lost, started_while_stopped, .. } = self.numbers;
+        restarted == self.to_restart
+            && (double_runs, lost) == (0, 0)
+            && started_while_stopped.unwrap_or(0) == 0
+            && !self.unprotected
     }
 
     /// The numbers as one JSON object on one line.
@@ -153,11 +198,28 @@ impl Report {
             text.push('\n');
         };
         for (at, what) in &self.timeline {
-            line(format!("{:>10} ms  {what}", Millis(at.since(self.killed_at))));
+            line(format!("{:>10} ms  {what}", Millis(at.since(self.silent_since))));
         }
         line(String::new());
         let after = all_running_ms.map(|after| format!(" after {after} ms")).unwrap_or_default();
-        line(format!("{restarted} of {} VMs of {killed_host} run again{after}.", self.to_restart));
+        match (self.numbers.protected_again_ms, self.numbers.killed_ms) {
+            (Some(again), _) => line(format!(
+                "{restarted} VMs were restarted; all were adopted and are protected again after {again} ms."
+            )),
+            (None, Some(_)) => line(format!(
+                "{restarted} of {} VMs of {killed_host} run again{after} from the kill.",
+                self.to_restart
+            )),
+            (None, None) if self.numbers.kill_how == KillHow::Agent.word() => {
+                line(format!("{restarted} VMs were restarted."));
+            }
+            (None, None) => {
+                line(format!("{restarted} of {} VMs of {killed_host} run again{after}.", self.to_restart));
+            }
+        }
+        if let Some(started) = self.numbers.started_while_stopped {
+            line(format!("{started} started while it was stopped."));
+        }
         let mut sum = format!("{double_runs} ran twice at once, {lost} lost");
         if *unclear_binds > 0 {
             write!(sum, ", {unclear_binds} found their name still taken").ok();
@@ -171,134 +233,7 @@ impl Report {
     }
 }
 
-/// The events that matter after one kill.
-struct Story<'a> {
-    kill: &'a Kill,
-    finished: &'a Finished,
-    events: Vec<&'a EventLine>,
-    /// Who ordered the restarts.
-    judge: Option<HostId>,
-}
-
-impl<'a> Story<'a> {
-    fn new(kill: &'a Kill, finished: &'a Finished) -> Self {
-        let mut events: Vec<&EventLine> =
-            finished.events.iter().filter(|event| event.at >= kill.at && event.host != kill.host).collect();
-        events.sort_by_key(|event| event.at);
-        let mut story = Self { kill, finished, events, judge: None };
-        let judge = story.orders().next().map(|order| order.host);
-        story.judge = judge;
-        story
-    }
-
-    fn by_judge(&self) -> impl Iterator<Item = &'a EventLine> {
-        self.events.iter().copied().filter(|event| self.judge.is_none_or(|judge| event.host == judge))
-    }
-
-    fn suspected(&self) -> Option<&'a EventLine> {
-        let number = self.kill.host.number();
-        self.by_judge().find(|event| event.detail == Detail::Suspected { host: number })
-    }
-
-    fn declared(&self) -> Option<&'a EventLine> {
-        let number = self.kill.host.number();
-        let verdict = |event: &&EventLine| matches!(event.detail, Detail::Judged { host, failed: true, .. } if host == number);
-        self.by_judge().find(verdict)
-    }
-
-    fn new_master(&self) -> Option<&'a EventLine> {
-        let is_master =
-            |event: &&EventLine| matches!(&event.detail, Detail::Role { role, .. } if role == "master");
-        self.by_judge().find(is_master)
-    }
-
-    fn owned(&self) -> Option<&'a EventLine> {
-        self.by_judge().find(|event| event.detail == Detail::Owned)
-    }
-
-    fn orders(&self) -> impl Iterator<Item = &'a EventLine> {
-        self.of_vms("order-sent")
-    }
-
-    fn of_vms(&self, code: &'static str) -> impl Iterator<Item = &'a EventLine> {
-        let concerns = |event: &EventLine| event.detail.vm().is_some_and(|vm| self.name_of(vm).is_some());
-        self.events.iter().copied().filter(move |event| event.code == code && concerns(event))
-    }
-
-    fn name_of(&self, vm: ha_core::VmUuid) -> Option<&'a str> {
-        self.kill.vms.iter().find(|(known, _)| known.id.uuid() == vm).map(|(known, _)| known.name.as_str())
-    }
-
-    /// The first instance of each of the dead host's virtual machines that began under a later epoch.
-    fn restarts(&self) -> Vec<(&'a DemoVm, &'a Instance)> {
-        let of = |(vm, epoch): &'a (DemoVm, u64)| {
-            let instances = self.finished.instances.get(&vm.id.uuid().to_string())?;
-            let later = instances.iter().filter(|instance| instance.epoch > *epoch);
-            later.min_by_key(|instance| instance.first_ns).map(|instance| (vm, instance))
-        };
-        self.kill.vms.iter().filter_map(of).collect()
-    }
-
-    fn timeline(&self) -> Vec<(Instant, String)> {
-        let Kill { host, part, at, vms } = self.kill;
-        let killed = format!("{host}, {} with {} VMs, is killed as a whole", part.word(), vms.len());
-        let mut lines = vec![(*at, killed)];
-        let said = |event: Option<&EventLine>, verb: &str| {
-            event.map(|event| (event.at, format!("{} {verb}{}", event.host, event.text)))
-        };
-        lines.extend(self.suspected().map(|event| (event.at, format!("{} suspects {host}", event.host))));
-        lines.extend(said(self.declared(), "declares: "));
-        lines.extend(said(self.new_master(), "becomes "));
-        lines.extend(said(self.owned(), ""));
-        let vm_line = |event: &EventLine, what: &str| {
-            let name = event.detail.vm().and_then(|vm| self.name_of(vm)).unwrap_or_default();
-            let target = match event.detail {
-                Detail::Vm { target: Some(target), .. } => format!(" on {}", HostId::new(target)),
-                Detail::Vm { target: None, .. }
-                | Detail::None
-                | Detail::Role { .. }
-                | Detail::Suspected { .. }
-                | Detail::Judged { .. }
-                | Detail::Owned => String::new(),
-            };
-            (event.at, format!("{} {what} {name}{target}", event.host))
-        };
-        lines.extend(shortened(self.orders().map(|event| vm_line(event, "orders the start of")).collect()));
-        let refused = self.of_vms("order-refused").map(|event| (event.at, event.text.clone()));
-        lines.extend(shortened(refused.collect()));
-        let locks = self.of_vms("vm-lock-taken").map(|event| vm_line(event, "has the lock of"));
-        lines.extend(shortened(locks.collect()));
-        let runs = self.restarts().into_iter().map(|(vm, instance)| {
-            let running = |event: &&EventLine| event.detail.vm() == Some(vm.id.uuid());
-            let place = self.of_vms("vm-running").find(running).map(|event| format!(" on {}", event.host));
-            let place = place.unwrap_or_default();
-            (first(instance), format!("{} runs{place}, epoch {}", vm.name, instance.epoch))
-        });
-        let mut runs: Vec<_> = runs.collect();
-        runs.sort();
-        lines.extend(shortened(runs));
-        lines.sort_by_key(|(at, _)| *at);
-        lines
-    }
-}
-
-fn strength(verdict: &EventLine) -> Option<&'static str> {
-    let Detail::Judged { strong, .. } = verdict.detail else { return None };
-    Some(if strong { "strong" } else { "weak" })
-}
-
-fn first(instance: &Instance) -> Instant {
-    Instant::from_nanos(instance.first_ns)
-}
-
-/// The first and the last of many lines.
-fn shortened(mut lines: Vec<(Instant, String)>) -> Vec<(Instant, String)> {
-    let left_out = lines.len().saturating_sub(2);
-    if lines.len() > TOLD_ONE_BY_ONE {
-        lines.drain(1..=left_out);
-        if let Some((_, line)) = lines.first_mut() {
-            write!(line, " (and {left_out} more until the next such line)").ok();
-        }
-    }
-    lines
+/// How many instances of any virtual machine wrote their first entry at or after `from`.
+fn begun(finished: &Finished, from: Instant) -> usize {
+    finished.instances.values().flatten().filter(|instance| first(instance) >= from).count()
 }

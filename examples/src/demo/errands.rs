@@ -33,9 +33,10 @@ struct Errand {
 }
 
 impl Errands {
-    /// No errands yet. `done` and `refused` are the codes of the events that tell of their end.
-    pub(super) const fn new(done: &'static str, refused: &'static str) -> Self {
-        Self { done, refused, seen: 0, open: BTreeMap::new() }
+    /// No errands yet. `done` and `refused` are the codes of the events that tell of their end; the first `seen`
+    /// events are older and tell of none.
+    pub(super) const fn new(done: &'static str, refused: &'static str, seen: usize) -> Self {
+        Self { done, refused, seen, open: BTreeMap::new() }
     }
 
     pub(super) fn add(&mut self, vm: VmUuid, host: Option<HostId>, command: ManagerCommand) {
@@ -119,7 +120,7 @@ mod tests {
     #[test]
     fn a_refused_errand_is_sent_again_after_a_pause_and_a_done_one_is_not() {
         let host = HostId::new(1);
-        let mut errands = Errands::new("done", "refused");
+        let mut errands = Errands::new("done", "refused", 0);
         errands.add(uuid(1), Some(host), command(1));
         assert_eq!(errands.turn(at(0), &[], None), [(host, command(1))]);
         assert_eq!(errands.turn(at(1), &[], None), []);
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn only_so_many_are_under_way_and_none_without_a_master() {
         let host = HostId::new(2);
-        let mut errands = Errands::new("done", "refused");
+        let mut errands = Errands::new("done", "refused", 0);
         for number in 0..10 {
             errands.add(uuid(number), None, command(number));
         }

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::mpsc::Sender;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use ha_core::HostId;
 use rustix::io::Errno;
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use crate::failure::{Context, Failure};
 use crate::lines::{self, Lines};
 use crate::local_socket;
-use crate::process::{child, kill_group, pid, reap_group};
+use crate::process::{child, kill_group, pid, reap_group, signal_group};
 use crate::protocol::manager::{EventLine, ManagerCommand, SOCKET};
 use crate::role::Role;
 
@@ -24,7 +24,15 @@ pub(super) struct HostProcess {
     local: PathBuf,
     leader: Pid,
     alive: bool,
-    agent: Option<UnixStream>,
+    agent: Option<AgentLink>,
+}
+
+/// A connection to one life of a host's agent.
+#[derive(Debug)]
+struct AgentLink {
+    stream: UnixStream,
+    /// Ends with the connection, after it has passed on everything that the agent said.
+    reader: JoinHandle<()>,
 }
 
 impl HostProcess {
@@ -45,10 +53,10 @@ impl HostProcess {
         self.alive
     }
 
-    /// Whether its agent was reached. Tries once, and from then on passes its events to `events`.
+    /// Whether its agent is reached. Tries once, and from then on passes its events to `events`.
     pub(super) fn reach(&mut self, events: &Sender<EventLine>) -> Result<bool, Failure> {
         if self.agent.is_some() {
-            return Ok(true);
+            return Ok(!self.agent_has_ended());
         }
         let Ok(stream) = local_socket::connect(&self.local, SOCKET) else { return Ok(false) };
         let incoming = stream.try_clone().context(|| "copying a socket".into())?;
@@ -61,18 +69,26 @@ impl HostProcess {
                 }
             }
         };
-        thread::Builder::new()
-            .name(self.host.to_string())
-            .spawn(work)
-            .context(|| "starting a thread".into())?;
-        self.agent = Some(stream);
+        let reader = thread::Builder::new().name(self.host.to_string()).spawn(work);
+        let reader = reader.context(|| "starting a thread".into())?;
+        self.agent = Some(AgentLink { stream, reader });
         Ok(true)
+    }
+
+    /// Whether the agent that was reached has ended, and everything it said was passed on.
+    pub(super) fn agent_has_ended(&self) -> bool {
+        self.agent.as_ref().is_some_and(|agent| agent.reader.is_finished())
+    }
+
+    /// Makes [`HostProcess::reach`] try again, after the agent has ended.
+    pub(super) fn forget_agent(&mut self) {
+        self.agent = None;
     }
 
     /// Sends a command to the agent. One that has died does not hear it.
     pub(super) fn command(&mut self, command: &ManagerCommand) {
         if let Some(agent) = &mut self.agent {
-            lines::send(agent, command).ok();
+            lines::send(&mut agent.stream, command).ok();
         }
     }
 
@@ -81,6 +97,11 @@ impl HostProcess {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = waitid(WaitId::Pid(self.leader), options).context(|| "looking at a host".into())?;
         Ok(self.alive && status.is_some())
+    }
+
+    /// Stops the whole group: none of it runs until it is killed.
+    pub(super) fn stop(&self) -> Result<(), Failure> {
+        signal_group(self.leader, Signal::STOP).context(|| format!("stopping {}", self.host))
     }
 
     /// Kills the whole group. Its end is seen by [`HostProcess::reap`].
@@ -102,10 +123,24 @@ impl HostProcess {
 
     /// Sends a signal to one of the host's processes.
     pub(super) fn signal(&self, role: Role, signal: Signal) -> Result<(), Failure> {
+        signal_process(self.number_of(role)?, signal)
+    }
+
+    /// The process number of the host's agent or launcher.
+    pub(super) fn number_of(&self, role: Role) -> Result<u32, Failure> {
         let file = self.local.join(format!("{}.pid", role.word()));
         let text = std::fs::read_to_string(&file).context(|| format!("reading {}", file.display()))?;
-        let number = text.parse().context(|| format!("reading {}", file.display()))?;
-        signal_process(number, signal)
+        text.parse().context(|| format!("reading {}", file.display()))
+    }
+
+    /// The number of the host's own process, which is that of its process group as well.
+    pub(super) const fn leader(&self) -> Pid {
+        self.leader
+    }
+
+    /// Where the host keeps its own files.
+    pub(super) fn local(&self) -> &Path {
+        &self.local
     }
 
     /// The last lines that the host's processes wrote to their log.

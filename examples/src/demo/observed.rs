@@ -65,6 +65,12 @@ impl Observed {
         self.last_role_change
     }
 
+    /// Forgets what a host's agent said of its role: that agent has ended.
+    pub(super) fn forget_role(&mut self, host: HostId) {
+        self.roles.remove(&host);
+        self.owners.remove(&host);
+    }
+
     pub(super) fn take_in(&mut self, line: EventLine) {
         match &line.detail {
             Detail::Role { role, master } => {

@@ -38,6 +38,21 @@ fn unknown_words_are_named_with_the_accepted_ones() {
 }
 
 #[test]
+fn options_that_do_not_go_together_are_named() {
+    for (arguments, other) in [
+        (&["--hold", "--kill", "slave"][..], "--kill"),
+        (&["--hold", "--kill-how", "kill"], "--kill-how"),
+        (&["--restart-agent", "--kill-how", "stop"], "--kill-how"),
+        (&["--hold-for", "5"], "--hold"),
+    ] {
+        let message = refused(arguments);
+        assert!(message.contains(arguments[0]) && message.contains(other), "{message}");
+    }
+    assert!(refused(&["--hold", "--hold-for", "0"]).contains("1..=86400"));
+    assert!(refused(&["--kill-how", "burn"]).contains("stop"));
+}
+
+#[test]
 fn what_is_no_option_is_named() {
     assert!(refused(&["--host", "3"]).contains("--host"));
     assert!(refused(&["three"]).contains("three"));
@@ -69,6 +84,11 @@ fn help_shows_every_option_and_examples() {
         "--vms",
         "--profile",
         "--kill",
+        "--kill-how",
+        "--exact",
+        "--restart-agent",
+        "--hold",
+        "--hold-for",
         "--dir",
         "--json",
         "Examples:",

@@ -47,6 +47,8 @@ impl Bench {
             cluster: ClusterId::from_bytes([1; 16]),
             host: HostId::new(1),
             profile: Profile::Swift,
+            exact: false,
+            restart_agent: false,
             key: vec![0; 16],
             hosts: Vec::new(),
             isolation_addresses: Vec::new(),

@@ -8,5 +8,6 @@ mod command_line;
 mod failover;
 mod forged_datagrams;
 mod launcher;
+mod modes;
 mod support;
 mod target_death;

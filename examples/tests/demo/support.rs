@@ -1,3 +1,4 @@
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +34,8 @@ pub(crate) fn setup(hosts: u32, vms: u32) -> Setup {
         hosts,
         vms,
         profile: Profile::Swift,
+        exact: false,
+        restart_agent: false,
         first_on: Part::Slave,
         dir: None,
         vm_program: VmProgram::Locked,
@@ -59,7 +62,9 @@ pub(crate) struct TestFolder(pub(crate) PathBuf);
 
 impl TestFolder {
     pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("ha-examples-{name}-{}", std::process::id()));
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("ha-examples-{name}-{}-{number}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
