@@ -717,3 +717,81 @@ fn a_right_is_lost_once_and_a_claim_without_one_has_nothing_to_seal() {
     assert_eq!((events, disk.writes), (vec![Event::Released { sealed: false }], before));
     assert!(!disk.is_locked(&owner_file()));
 }
+
+/// An ownership of host 1 that takes care not to strip a partitioned owner of its locks.
+fn cautious(disk: &mut Disk) -> Ownership {
+    let mut ownership = ownership(1);
+    assert_eq!(give(&mut ownership, disk, at(0), Input::Caution { cautious: true }), []);
+    ownership
+}
+
+/// Claims, and lets a minute pass; tells the events and whether the lock was ever tried.
+fn claim_with_care(ownership: &mut Ownership, disk: &mut Disk) -> (Vec<Event>, bool) {
+    let (mut events, mut tried) = (Vec::new(), false);
+    ownership.handle_input(at(0), claim(term(5, 1))).unwrap();
+    for second in 0..60 {
+        loop {
+            let (requests, mut more) = drain(ownership);
+            events.append(&mut more);
+            if requests.is_empty() {
+                break;
+            }
+            for request in requests {
+                tried |= matches!(request, StorageRequest::Lock { .. });
+                if let Some(done) = disk.serve(at(1_000 * second), request) {
+                    ownership.handle_input(at(1_000 * second), Input::Storage(done)).unwrap();
+                }
+            }
+        }
+        ownership.handle_timeout(at(1_000 * (second + 1)));
+    }
+    (events, tried)
+}
+
+#[test]
+fn with_care_the_lock_of_an_unproven_owner_is_never_tried() {
+    let mut disk = Disk::default();
+    put_owner(&mut disk, term(3, 2), OwnerState::Owned);
+    let mut ownership = cautious(&mut disk);
+    let told = claim_with_care(&mut ownership, &mut disk);
+    assert_eq!(told, (vec![Event::OwnerUnproven { host: host(2) }], false));
+    let events = give(&mut ownership, &mut disk, at(61_000), Input::OwnerEnded { host: host(3) });
+    assert_eq!(events, [], "another host's end proves nothing");
+    assert_eq!(tick(&mut ownership, &mut disk, at(62_000)), []);
+    give(&mut ownership, &mut disk, at(63_000), Input::OwnerEnded { host: host(2) });
+    assert_eq!(tick(&mut ownership, &mut disk, at(63_000)), [Event::Owned { term: term(5, 1) }]);
+}
+
+#[test]
+fn with_care_what_nobody_owns_is_taken() {
+    let mut fresh = Disk::default();
+    let (events, tried) = claim_with_care(&mut cautious(&mut fresh), &mut fresh);
+    assert_eq!((events, tried), (vec![Event::Owned { term: term(5, 1) }], true));
+    let mut released = Disk::default();
+    put_owner(&mut released, term(3, 2), OwnerState::Released);
+    let (events, tried) = claim_with_care(&mut cautious(&mut released), &mut released);
+    assert_eq!((events, tried), (vec![Event::Owned { term: term(5, 1) }], true));
+}
+
+#[test]
+fn with_care_what_this_very_host_owned_is_taken() {
+    let mut disk = Disk::default();
+    let record = ListOwnerRecord { term: term(3, 1), counter: 40, state: OwnerState::Owned };
+    let slot = record.seal(&identity(1, 0), Generation::FIRST);
+    disk.file(&owner_file())[..slot.len()].copy_from_slice(&slot);
+    let (events, tried) = claim_with_care(&mut cautious(&mut disk), &mut disk);
+    assert_eq!((events, tried), (vec![Event::Owned { term: term(5, 1) }], true));
+}
+
+#[test]
+fn a_term_of_an_earlier_life_is_another_reign() {
+    let mut disk = Disk::default();
+    let record = ListOwnerRecord { term: term(5, 1), counter: 40, state: OwnerState::Owned };
+    let slot = record.seal(&identity(1, 0), Generation::FIRST);
+    disk.file(&owner_file())[..slot.len()].copy_from_slice(&slot);
+    let mut ownership = ownership(1);
+    let events = give(&mut ownership, &mut disk, at(0), claim(term(5, 1)));
+    assert_eq!(events, [Event::RoundSeen { round: Round::new(5) }]);
+    let events = give(&mut ownership, &mut disk, at(1), claim(term(6, 1)));
+    assert_eq!(events, [Event::Owned { term: term(6, 1) }]);
+}
