@@ -147,7 +147,7 @@ impl HostConfig {
 #[must_use]
 pub const fn timing_of(profile: Profile, exact: bool) -> TimingConfig {
     let timing = TimingConfig::profile(profile);
-    if exact { TimingConfig { early_end: false, strong_evidence: None, ..timing } } else { timing }
+    if exact { timing.exact_fdm() } else { timing }
 }
 
 /// The host's local folder, in which its configuration lies.

@@ -146,10 +146,9 @@ fn vsphere_replaces_a_dead_master_by_t_plus_11_and_orders_by_t_plus_20() {
 
 #[test]
 fn exact_fdm_timing_replaces_a_dead_master_at_t_plus_25() {
-    let (chosen, ordered) =
-        master_failover(TimingConfig { early_end: false, ..TimingConfig::profile(Profile::Vsphere) });
+    let (chosen, ordered) = master_failover(TimingConfig::profile(Profile::Vsphere).exact_fdm());
     assert!((24 * SECOND..=26 * SECOND).contains(&chosen), "master after {chosen:?}");
-    assert!((24 * SECOND..=36 * SECOND).contains(&ordered), "first order after {ordered:?}");
+    assert!((25 * SECOND..=36 * SECOND).contains(&ordered), "first order after {ordered:?}");
 }
 
 #[test]
