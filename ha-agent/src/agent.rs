@@ -49,6 +49,10 @@ pub struct AgentCounters {
     pub bad_election: Counter,
     /// Heartbeats that could not be read.
     pub bad_heartbeat: Counter,
+    /// Readings of files on a datastore that were damaged, foreign, or went back to older content.
+    pub bad_files: Counter,
+    /// Lock records of virtual machines that are down which could not be relied upon.
+    pub bad_records: Counter,
     /// Frames too long to be sent, or to hosts that are not in the list.
     pub unsendable: Counter,
     /// Inputs that one of the agent's own machines refused.
@@ -231,7 +235,7 @@ impl Agent {
     /// What was refused or went unused.
     #[must_use]
     pub const fn counters(&self) -> AgentCounters {
-        self.counters
+        AgentCounters { bad_records: self.restarts.bad_records, ..self.counters }
     }
 
     /// How often the embedder's clock went back (rule R5).

@@ -17,7 +17,7 @@ use core::time::Duration;
 use ha_core::operation::Read;
 use ha_core::takeover::StopProof;
 use ha_core::{
-    ClusterId, Completion, DatastoreId, Evidence, HostId, Instant, Limits, MachineId, RequestId,
+    ClusterId, Completion, Counter, DatastoreId, Evidence, HostId, Instant, Limits, MachineId, RequestId,
     StorageRequest, Term, TimingConfig, TokenMint, UnknownRequest, Verdict, VmEpoch, VmId, VmUuid,
 };
 use ha_datastore::ListChange;
@@ -60,16 +60,13 @@ pub(crate) struct Restarts {
     overflowed: bool,
     next_change: u64,
     next_order: u64,
+    /// Lock records that could not be relied upon.
+    pub(crate) bad_records: Counter,
     actions: VecDeque<Action>,
 }
 
 impl Restarts {
-    pub(crate) const fn new(
-        machine: MachineId,
-        cluster: ClusterId,
-        timing: TimingConfig,
-        limits: Limits,
-    ) -> Self {
+    pub(crate) fn new(machine: MachineId, cluster: ClusterId, timing: TimingConfig, limits: Limits) -> Self {
         Self {
             cluster,
             timing,
@@ -82,6 +79,7 @@ impl Restarts {
             overflowed: false,
             next_change: 0,
             next_order: 0,
+            bad_records: Counter::default(),
             actions: VecDeque::new(),
         }
     }

@@ -71,3 +71,21 @@ fn a_priority_out_of_range_is_refused() {
         &bench.events[before..]
     );
 }
+
+/// Damaged files start nothing and are counted: a dead host's heartbeat, and the lock record of its virtual machine.
+#[test]
+fn damaged_files_change_nothing_and_are_counted() {
+    let mut bench = Bench::protected(3, Habit::Tidy);
+    let (master, dead) = (bench.master().unwrap(), bench.slave());
+    let damaged = |bench: &mut Bench, is: &dyn Fn(&FileKind) -> bool| {
+        for (_, content) in bench.files.iter_mut().filter(|(name, _)| is(&name.kind)) {
+            content.iter_mut().for_each(|byte| *byte ^= 0x5A);
+        }
+    };
+    damaged(&mut bench, &|kind| matches!(kind, FileKind::VmLock(_)) || *kind == FileKind::Heartbeat(dead));
+    bench.power_off(dead);
+    bench.run_for(5 * SECOND);
+    let counters = bench.agents[&master].counters();
+    assert!(counters.bad_files.get() > 0 && counters.bad_records.get() > 0, "{counters:?}");
+    assert_eq!(bench.running.len(), 2, "nothing starts from a record that cannot be relied upon");
+}

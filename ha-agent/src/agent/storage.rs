@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use ha_core::evidence::ContentState;
 use ha_core::{
     Capability, DatastoreId, HostId, Instant, Machine, StorageCompletion, StorageRequest, UnknownRequest,
 };
@@ -53,8 +54,17 @@ impl Agent {
                     self.outbox.push(Output::Storage(request));
                 }
             }
-            UnitOutput::Event(event) => self.event(event),
+            UnitOutput::Event(event) => {
+                if matches!(event, Event::ListUnreadable { .. }) {
+                    self.counters.bad_files.count();
+                }
+                self.event(event);
+            }
             UnitOutput::Evidence(evidence) => {
+                match evidence.state {
+                    ContentState::Unattributable | ContentState::Regressed => self.counters.bad_files.count(),
+                    ContentState::NeverWritten | ContentState::Valid | ContentState::Unreadable(_) => {}
+                }
                 if self.watched.contains(&evidence.host) {
                     // What an earlier boot left behind proves nothing: the content must have moved.
                     if evidence.last_change.is_some()

@@ -75,8 +75,13 @@ impl Restarts {
         let again = self.look_again(now, uuid);
         // An unreadable record says nothing; it is read again until it does.
         let decision = outcome.map_or(Decision::Wait, |reply| {
-            VmLockRecord::read_of(&reply.bytes, self.cluster, uuid)
-                .map_or(Decision::Wait, |sealed| decide(&sealed.content, reply.started, situation))
+            match VmLockRecord::read_of(&reply.bytes, self.cluster, uuid) {
+                Ok(sealed) => decide(&sealed.content, reply.started, situation),
+                Err(_) => {
+                    self.bad_records.count();
+                    Decision::Wait
+                }
+            }
         });
         match decision {
             Decision::Wait => self.set_stage(uuid, Stage::Look { at: again }),
