@@ -1,4 +1,4 @@
-//! Prints what each named profile promises: `cargo run -p ha-core --example plan`.
+//! Prints what each named profile promises on storage of each kind: `cargo run -p ha-core --example plan`.
 //!
 //! With the path of a configuration file, what each promises with its options:
 //! `cargo run -p ha-core --example plan -- cluster.toml`. A file whose name ends in `.toml` is read as TOML, any
@@ -10,20 +10,29 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ha_core::options::Options;
-use ha_core::timing::PlanError;
 use ha_core::{Capability, Limits, Profile, Rating, TimingConfig, TimingPlan};
 
-const SHARED: Capability = Capability {
+const F3: Capability = Capability {
     rating: Rating::F3,
     lock_free_after: Duration::from_secs(2),
     queued_writes: Duration::ZERO,
     looking_is_safe: true,
 };
+const F2: Capability = Capability {
+    rating: Rating::F2,
+    lock_free_after: Duration::from_secs(2),
+    queued_writes: Duration::from_millis(500),
+    looking_is_safe: false,
+};
+const WATCHDOG: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let told = match std::env::args_os().nth(1).map(PathBuf::from) {
         Some(path) => read(&path).map(|options| with_options(&options)),
-        None => without_options().map_err(|refused| refused.to_string()),
+        None => {
+            without_options();
+            Ok(())
+        }
     };
     match told {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,21 +43,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn without_options() -> Result<(), PlanError> {
+fn without_options() {
     for profile in [Profile::Swift, Profile::Vsphere] {
-        for (name, capability) in [("F3", SHARED), ("undeclared, so F1", Capability::UNDECLARED)] {
-            let plan = TimingPlan::validate(TimingConfig::profile(profile), capability)?;
-            println!("profile {profile}, storage {name}\n\n{plan}");
-        }
+        tell(profile, TimingConfig::profile(profile));
     }
-
     let mut hasty = TimingConfig::profile(Profile::Swift);
     hasty.suspicion_after = Duration::from_millis(150);
-    match TimingPlan::validate(hasty, SHARED) {
+    match TimingPlan::validate(hasty, F3) {
         Ok(_) => println!("a hasty configuration was accepted"),
         Err(refused) => println!("a hasty configuration is refused: {refused}"),
     }
-    Ok(())
+}
+
+/// The plan for storage of each kind; a datastore about which nothing is declared counts as F1.
+fn tell(profile: Profile, timing: TimingConfig) {
+    let mut watched = timing;
+    watched.lease.watchdog = Some(WATCHDOG);
+    for (storage, timing, capability) in [
+        ("on one kernel", timing, Capability::SAME_KERNEL),
+        ("F3", timing, F3),
+        ("F2, hosts with a watchdog of 2 s", watched, F2),
+        ("F1, undeclared, no watchdog", timing, Capability::UNDECLARED),
+    ] {
+        println!("profile {profile}, storage {storage}\n");
+        match TimingPlan::validate(timing, capability) {
+            Ok(plan) => println!("{plan}"),
+            Err(refused) => println!("refused: {refused}\n"),
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<Options, String> {
@@ -70,14 +92,9 @@ fn with_options(options: &Options) {
         None => println!("goodness at elections: the number of connected datastores\n"),
     }
     for profile in [Profile::Swift, Profile::Vsphere] {
-        println!("profile {profile}, storage F3\n");
         for finding in options.findings(profile) {
-            println!("note: {finding}");
+            println!("note, profile {profile}: {finding}");
         }
-        let timing = options.apply_to(profile, TimingConfig::profile(profile));
-        match TimingPlan::validate(timing, SHARED) {
-            Ok(plan) => println!("{plan}"),
-            Err(refused) => println!("refused: {refused}\n"),
-        }
+        tell(profile, options.apply_to(profile, TimingConfig::profile(profile)));
     }
 }

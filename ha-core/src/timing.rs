@@ -3,5 +3,5 @@
 mod config;
 mod plan;
 
-pub use config::{Profile, StrongEvidence, TimingConfig};
-pub use plan::{PlanError, TimingPlan};
+pub use config::{LeaseMaxima, Profile, StrongEvidence, TimingConfig, UnknownProfile};
+pub use plan::{FailoverPlan, PlanError, TakeoverPlan, TimingPlan};

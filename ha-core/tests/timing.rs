@@ -30,7 +30,7 @@ fn vsphere_keeps_the_times_of_fdm() {
     assert_eq!(plan.suspected_max, ms(3_000));
     assert_eq!(plan.declared_weak_without, ms(15_000), "fdm-facts 7.1");
     assert_eq!(plan.declared_weak_with_datastores, ms(18_000), "fdm-facts 7.1");
-    assert_eq!(plan.master_replaced, ms(25_000), "fdm-facts 7.2");
+    assert_eq!(plan.failover.elected_max, ms(25_000), "fdm-facts 7.2");
     assert_eq!((plan.declared_strong_by_stream, plan.declared_strong_by_silence), (None, None));
     assert_eq!((plan.declared_min, plan.declared_max), (ms(15_000), ms(18_000)));
     assert_eq!(plan.lock_decides_after, ms(18_000));
@@ -47,7 +47,7 @@ fn swift_declares_below_a_second() {
         assert_eq!(plan.declared_weak_without, ms(800));
         assert_eq!(plan.declared_weak_with_datastores, ms(950));
         assert_eq!((plan.declared_min, plan.declared_max), (ms(100), ms(950)));
-        assert_eq!(plan.master_replaced, ms(1_000));
+        assert_eq!(plan.failover.elected_max, ms(1_000));
         assert_eq!(plan.still_after, ms(600));
         assert_eq!(plan.lock_decides_after, plan.declared_max);
     }
@@ -94,7 +94,7 @@ fn unshared_storage_has_no_plan() {
 #[test]
 fn no_span_is_zero_or_longer_than_a_day() {
     type Set = (&'static str, fn(&mut TimingConfig, Duration));
-    let spans: [Set; 18] = [
+    let spans: [Set; 20] = [
         ("heartbeat_period", |config, span| config.heartbeat_period = span),
         ("datastore_write_period", |config, span| config.datastore_write_period = span),
         ("datastore_poll", |config, span| config.datastore_poll = span),
@@ -113,6 +113,8 @@ fn no_span_is_zero_or_longer_than_a_day() {
         ("order_validity", |config, span| config.order_validity = span),
         ("poweron_poll", |config, span| config.poweron_poll = span),
         ("agent_watchdog", |config, span| config.agent_watchdog = span),
+        ("lease.ttl", |config, span| config.lease.ttl = span),
+        ("lease.watchdog", |config, span| config.lease.watchdog = Some(span)),
     ];
     for (what, set) in spans {
         assert_eq!(refused(|config| set(config, Duration::ZERO)), Some(PlanError::Zero { what }));
@@ -256,4 +258,15 @@ fn the_plan_prints_as_a_table() {
     assert!(!text.contains("never"), "{text}");
     let text = TimingPlan::validate(swift(), Capability::UNDECLARED).unwrap().to_string();
     assert_eq!(text.matches("never").count(), 3, "{text}");
+    let asked = text.lines().filter(|line| line.ends_with("an operator's confirmation"));
+    let expected = [
+        "silence after which an owner must have stopped",
+        "its virtual machines' locks are tried by",
+        "its virtual machines' locks are won by",
+        "its protected list is locked by",
+        "the same, if only its agent hangs",
+        "first restart order, if all answer at once",
+        "first restart order by",
+    ];
+    assert_eq!(asked.map(|line| line[..52].trim_end()).collect::<Vec<_>>(), expected, "{text}");
 }

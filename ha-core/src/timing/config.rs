@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use alloc::string::String;
 
+use crate::takeover::{DriftPpm, OwnerNumbers};
+
 /// A named set of spans. There is no default: the embedder names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {
@@ -51,6 +53,20 @@ pub struct StrongEvidence {
     pub ping_spacing: Duration,
     /// From the first ping of a round to its end.
     pub ping_round: Duration,
+}
+
+/// What no host of the cluster may exceed below F3, where a takeover waits until the silent owner must have stopped
+/// its virtual machines by itself (architecture 8). It counts where the owner's own numbers cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseMaxima {
+    /// A host has stopped its virtual machines this long after the last renewal that it knows to be durable.
+    pub ttl: Duration,
+    /// A host's watchdog resets it at the latest this long after the last pet. `None`: hosts have none, so no wait
+    /// is long enough, and an operator or a fence device must confirm. Both profiles have `None`: only who set the
+    /// watchdogs up can know.
+    pub watchdog: Option<Duration>,
+    /// How far the rates of two hosts' clocks may be from true time, each.
+    pub clock_drift: DriftPpm,
 }
 
 /// Every number of a profile. Each can be set; [`TimingPlan::validate`](super::TimingPlan::validate) says what
@@ -101,6 +117,8 @@ pub struct TimingConfig {
     pub poweron_poll: Duration,
     /// The process watchdog of the host ends an agent that has not ticked for this long.
     pub agent_watchdog: Duration,
+    /// What owners of virtual machines promise below F3.
+    pub lease: LeaseMaxima,
 }
 
 impl TimingConfig {
@@ -121,6 +139,17 @@ impl TimingConfig {
     pub const fn exact_fdm(self) -> Self {
         let master_lost = self.master_lost.saturating_add(self.heartbeat_period);
         Self { early_end: false, strong_evidence: None, master_lost, ..self }
+    }
+
+    /// What is assumed of an owner whose own numbers cannot be read.
+    #[must_use]
+    pub const fn owner_maxima(&self) -> OwnerNumbers {
+        OwnerNumbers {
+            ttl: self.lease.ttl,
+            watchdog: self.lease.watchdog,
+            period: self.datastore_write_period,
+            io_timeout: self.datastore_io_timeout,
+        }
     }
 
     const VSPHERE: Self = Self {
@@ -146,6 +175,11 @@ impl TimingConfig {
         order_validity: Duration::from_secs(10),
         poweron_poll: Duration::from_secs(30),
         agent_watchdog: Duration::from_secs(20),
+        lease: LeaseMaxima {
+            ttl: Duration::from_secs(30),
+            watchdog: None,
+            clock_drift: DriftPpm::KERNEL_MAX,
+        },
     };
 
     const SWIFT: Self = Self {
@@ -175,5 +209,6 @@ impl TimingConfig {
         order_validity: Duration::from_secs(2),
         poweron_poll: Duration::from_secs(1),
         agent_watchdog: Duration::from_secs(20),
+        lease: LeaseMaxima { ttl: Duration::from_secs(2), watchdog: None, clock_drift: DriftPpm::KERNEL_MAX },
     };
 }

@@ -1,13 +1,18 @@
 mod check;
 mod error;
+mod failover;
 mod table;
+mod takeover;
 
 use core::time::Duration;
 
 pub use error::PlanError;
+pub use failover::FailoverPlan;
+pub use takeover::TakeoverPlan;
 
 use super::TimingConfig;
 use crate::Capability;
+use crate::takeover::LocksNotShared;
 
 /// The chain that follows from a configuration: when a host's death is known, at the earliest and at the latest.
 ///
@@ -15,8 +20,7 @@ use crate::Capability;
 /// clock, and takes the judge to be on time: a judge that was stopped widens its judgement by its own lateness.
 /// Only [`TimingPlan::validate`] computes one; agents refuse a configuration that has none.
 ///
-/// Not part of the plan yet: the takeover wait (see [`takeover`](crate::takeover), which needs the owner's
-/// numbers), isolation, and the zombie time Z.
+/// Not part of the plan yet: the response to isolation, and the zombie time Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimingPlan {
     /// The checked configuration.
@@ -43,9 +47,22 @@ pub struct TimingPlan {
     /// A host that has been `Unknown` or `AgentDown` this long **after suspicion began** lets each virtual
     /// machine's lock decide, on F3 or same kernel (architecture 6).
     pub lock_decides_after: Duration,
-    /// The end of the first election after a master's death (fdm-facts 7.2: T+25 s); repeated elections add
-    /// their windows.
-    pub master_replaced: Duration,
+    /// When a silent host's virtual machines are taken over.
+    pub takeover: TakeoverPlan,
+    /// What follows a master's death.
+    pub failover: FailoverPlan,
+}
+
+/// What is known of a silent host's locks, and when.
+struct LocksDecide {
+    declared_min: Duration,
+    declared_max: Duration,
+    /// The earliest strong evidence.
+    strong_min: Option<Duration>,
+    /// The locks of a dead host can be won.
+    lock_free: Duration,
+    /// Winning a lock is proof enough.
+    by_lock_alone: bool,
 }
 
 impl TimingPlan {
@@ -67,7 +84,18 @@ impl TimingPlan {
         let by_silence = strong
             .map(|strong| strong.ping_after_silence.saturating_add(strong.ping_round))
             .map(|round_ends| round_ends.max(config.suspicion_after));
-        let min = [by_stream, by_silence].into_iter().flatten().fold(without, Duration::min);
+        let strong_min = [by_stream, by_silence].into_iter().flatten().min();
+        let min = strong_min.unwrap_or(without).min(without);
+        let decide = LocksDecide {
+            declared_min: min,
+            declared_max: with,
+            strong_min,
+            // The host may have died up to a period after its last heartbeat.
+            lock_free: config.heartbeat_period.saturating_add(capability.lock_free_after),
+            by_lock_alone: capability.rating.fences(),
+        };
+        let takeover = TakeoverPlan::of(&config, &capability, &decide)
+            .map_err(|LocksNotShared| PlanError::LocksNotShared)?;
         Ok(Self {
             config,
             capability,
@@ -80,11 +108,23 @@ impl TimingPlan {
             declared_min: min,
             declared_max: with,
             lock_decides_after: with,
-            master_replaced: config.master_lost.saturating_add(config.election_window),
+            takeover,
+            failover: FailoverPlan::of(&config, &takeover, &decide),
         })
     }
 }
 
 fn twice(span: Duration) -> Duration {
     span.saturating_mul(2)
+}
+
+/// When a lock that comes free at `free` is won by somebody who tries it first between `first` and `last`, and looks
+/// again as configured.
+fn won_by(config: &TimingConfig, (first, last): (Duration, Duration), free: Duration) -> Duration {
+    if free <= first {
+        return last;
+    }
+    let all_fast = free <= first.saturating_add(config.look_again_fast_for);
+    let period = if all_fast { config.look_again } else { config.look_again_slow };
+    last.max(free.saturating_add(period))
 }

@@ -3,9 +3,12 @@
 use core::time::Duration;
 
 use super::PlanError;
-use crate::timing::{StrongEvidence, TimingConfig};
+use crate::takeover::DriftPpm;
+use crate::timing::{LeaseMaxima, StrongEvidence, TimingConfig};
 use crate::{Capability, Rating};
 
+/// A clock that is wrong by more than a tenth is broken, and no wait should count on it.
+const LARGEST_DRIFT: DriftPpm = DriftPpm(100_000);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn all(config: &TimingConfig, capability: &Capability) -> Result<(), PlanError> {
@@ -15,6 +18,7 @@ pub(super) fn all(config: &TimingConfig, capability: &Capability) -> Result<(), 
     spans(config)?;
     network(config)?;
     storage(config)?;
+    lease(config, capability)?;
     match config.strong_evidence {
         Some(strong) => pings(config, strong),
         None => Ok(()),
@@ -41,14 +45,17 @@ fn spans(config: &TimingConfig) -> Result<(), PlanError> {
         ("order_validity", config.order_validity),
         ("poweron_poll", config.poweron_poll),
         ("agent_watchdog", config.agent_watchdog),
+        ("lease.ttl", config.lease.ttl),
     ];
+    let watchdog = config.lease.watchdog.map(|span| ("lease.watchdog", span));
+    let positive = || positive.iter().copied().chain(watchdog);
     // FDM 5.0 responded to isolation at once, and looking may be slow from the start.
     let any = [
         ("isolation_policy_delay", config.isolation_policy_delay),
         ("look_again_fast_for", config.look_again_fast_for),
     ];
-    positive.iter().try_for_each(|&(what, span)| above_zero(what, span))?;
-    positive.iter().chain(&any).try_for_each(|&(what, span)| within_a_day(what, span))
+    positive().try_for_each(|(what, span)| above_zero(what, span))?;
+    positive().chain(any).try_for_each(|(what, span)| within_a_day(what, span))
 }
 
 fn network(config: &TimingConfig) -> Result<(), PlanError> {
@@ -88,6 +95,25 @@ fn storage(config: &TimingConfig) -> Result<(), PlanError> {
     }
     if look_again > look_again_slow {
         return Err(PlanError::LookAgainGrowsFaster { look_again, look_again_slow });
+    }
+    Ok(())
+}
+
+/// Only where a lease is kept do its numbers matter.
+fn lease(config: &TimingConfig, capability: &Capability) -> Result<(), PlanError> {
+    if capability.rating.fences() {
+        return Ok(());
+    }
+    let &TimingConfig { datastore_write_period: write_period, datastore_io_timeout: io_timeout, .. } = config;
+    let &TimingConfig { storage_stall_max, lease: LeaseMaxima { ttl, clock_drift, .. }, .. } = config;
+    if write_period.saturating_add(io_timeout).saturating_mul(2) > ttl {
+        return Err(PlanError::LeaseTooShort { write_period, io_timeout, ttl });
+    }
+    if storage_stall_max > ttl {
+        return Err(PlanError::LeaseEndsInAStall { storage_stall_max, ttl });
+    }
+    if clock_drift > LARGEST_DRIFT {
+        return Err(PlanError::ClocksDriftTooFar { clock_drift, limit: LARGEST_DRIFT });
     }
     Ok(())
 }

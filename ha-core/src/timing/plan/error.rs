@@ -1,5 +1,7 @@
 use core::time::Duration;
 
+use crate::takeover::DriftPpm;
+
 /// Why a configuration has no valid plan: the violated inequality, with its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -136,5 +138,34 @@ pub enum PlanError {
         ping_round: Duration,
         /// From one look to the next.
         look_again: Duration,
+    },
+    /// Below F3: one renewal that is late would already stop virtual machines.
+    #[error(
+        "2 x (datastore_write_period + datastore_io_timeout) = 2 x ({write_period:?} + {io_timeout:?}) must be at \
+         most lease.ttl = {ttl:?}, below F3"
+    )]
+    LeaseTooShort {
+        /// Between two renewals.
+        write_period: Duration,
+        /// After this a renewal is overdue.
+        io_timeout: Duration,
+        /// When virtual machines have been stopped.
+        ttl: Duration,
+    },
+    /// Below F3: virtual machines would be stopped before the stalled renewal even counts as lost.
+    #[error("storage_stall_max = {storage_stall_max:?} must be at most lease.ttl = {ttl:?}, below F3")]
+    LeaseEndsInAStall {
+        /// An overdue operation costs its right after this.
+        storage_stall_max: Duration,
+        /// When virtual machines have been stopped.
+        ttl: Duration,
+    },
+    /// Below F3: no wait on one host says anything about time on another.
+    #[error("lease.clock_drift = {} ppm must be at most {} ppm, below F3", .clock_drift.0, .limit.0)]
+    ClocksDriftTooFar {
+        /// The configured bound on clock rates.
+        clock_drift: DriftPpm,
+        /// The most that is accepted.
+        limit: DriftPpm,
     },
 }

@@ -1,7 +1,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::TimingPlan;
+use super::{FailoverPlan, TimingPlan};
+use crate::takeover::Takeover;
 
 /// The chain as a table, one bound a line, for people.
 impl fmt::Display for TimingPlan {
@@ -21,7 +22,42 @@ impl fmt::Display for TimingPlan {
         // Below F3 an operator decides what a lock may not.
         let decides = Some(self.lock_decides_after).filter(|_| self.capability.rating.fences());
         row(f, "locks decide for an unknown host's machines", decides, "its suspicion")?;
-        row(f, "first election after a master's death ends", Some(self.master_replaced), "its last heartbeat")
+        takeover(f, self)?;
+        failover(f, &self.failover)
+    }
+}
+
+fn takeover(f: &mut fmt::Formatter<'_>, plan: &TimingPlan) -> fmt::Result {
+    let wait = match plan.takeover.rule {
+        Takeover::AtOnceByLock => None,
+        Takeover::AfterSilence(wait) => Some(Some(wait)),
+        Takeover::OperatorOnly => Some(None),
+    };
+    if let Some(wait) = wait {
+        confirmed(f, "silence after which an owner must have stopped", wait, "the observer's first read")?;
+    }
+    let from = "its last heartbeat";
+    confirmed(f, "its virtual machines' locks are tried by", plan.takeover.tried_by, from)?;
+    confirmed(f, "its virtual machines' locks are won by", plan.takeover.won_by, from)
+}
+
+fn failover(f: &mut fmt::Formatter<'_>, plan: &FailoverPlan) -> fmt::Result {
+    let (from, life) = ("the master's last heartbeat", "the master's last sign of life");
+    row(f, "no new master before", Some(plan.elected_min), life)?;
+    row(f, "new master, if every survivor answers", Some(plan.elected_expected), from)?;
+    row(f, "first election ends", Some(plan.elected_max), from)?;
+    confirmed(f, "its protected list is locked by", plan.list_locked_max, from)?;
+    confirmed(f, "the same, if only its agent hangs", plan.list_locked_after_hang, from)?;
+    row(f, "no restart is ordered before", Some(plan.ordered_min), life)?;
+    confirmed(f, "first restart order, if all answer at once", plan.ordered_expected, from)?;
+    confirmed(f, "first restart order by", plan.ordered_max, from)
+}
+
+/// A bound that, where there is none, an operator or a fence device sets by confirming the host's end.
+fn confirmed(f: &mut fmt::Formatter<'_>, what: &str, bound: Option<Duration>, from: &str) -> fmt::Result {
+    match bound {
+        Some(_) => row(f, what, bound, from),
+        None => writeln!(f, "{what:<52}{:>12}  an operator's confirmation", "none"),
     }
 }
 
