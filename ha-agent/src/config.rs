@@ -1,9 +1,15 @@
+use core::net::IpAddr;
+use core::time::Duration;
+
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use ha_core::options::Options;
 use ha_core::timing::PlanError;
 use ha_core::wire::{Security, WireConfigError};
-use ha_core::{Capability, DatastoreId, HostId, Identity, Limits, Moid, Rating, TimingConfig, TimingPlan};
+use ha_core::{
+    Capability, DatastoreId, HostId, Identity, Limits, Moid, Profile, Rating, TimingConfig, TimingPlan,
+};
 
 /// One line of the host list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +106,16 @@ pub enum ConfigError {
         /// Its rating.
         rating: Rating,
     },
+    /// The timing counts on watchdogs below F3, and this agent neither stops virtual machines when their lease ends
+    /// nor pets a watchdog yet: it advertises none, so an operator confirms a host's end there.
+    #[error(
+        "`lease.watchdog` = {watchdog:?}: this version of the agent keeps no lease below F3, so no watchdog may be \
+         counted on; leave it unset"
+    )]
+    WatchdogNotServed {
+        /// The configured time.
+        watchdog: Duration,
+    },
     /// A full host's inventory would not fit into one control frame.
     #[error("{found} virtual machines per host are too many; at most {limit} are accepted")]
     TooManyVmsPerHost {
@@ -143,6 +159,22 @@ impl AgentConfig {
     /// So many, with the longest paths, and as many being started, that an inventory fits into a control frame.
     pub const MAX_VMS_PER_HOST: u32 = 1_600;
 
+    /// This configuration with the options that are set: spans of time, limits, goodness, and the number of isolation
+    /// addresses. The addresses themselves are [`Options::isolation_addresses`] with the same `gateway`, in the order
+    /// of the agent's [`PingTarget::IsolationAddress`](crate::PingTarget).
+    ///
+    /// A host gives its own options [`over`](Options::over) its cluster's. What an operator should be told of them is
+    /// [`Options::findings`].
+    #[must_use]
+    pub fn with_options(mut self, options: &Options, profile: Profile, gateway: Option<IpAddr>) -> Self {
+        self.timing = options.apply_to(profile, self.timing);
+        self.limits = options.apply_to_limits(self.limits);
+        self.node_goodness = options.node_goodness().or(self.node_goodness);
+        let addresses = options.isolation_addresses(gateway).len();
+        self.isolation_addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+        self
+    }
+
     /// Checks everything and computes the plan: the one of the weakest heartbeat datastore.
     ///
     /// # Errors
@@ -165,6 +197,9 @@ impl AgentConfig {
         if let Some(entry) = self.datastores.iter().find(lacks_lease) {
             let DatastoreEntry { datastore, capability, .. } = *entry;
             return Err(ConfigError::NoLease { datastore, rating: capability.rating });
+        }
+        if let Some(watchdog) = self.timing.lease.watchdog {
+            return Err(ConfigError::WatchdogNotServed { watchdog });
         }
         let (found, limit) = (self.limits.vms_per_host, Self::MAX_VMS_PER_HOST);
         if found > limit {

@@ -4,10 +4,12 @@
 
 mod common;
 
+use core::net::IpAddr;
 use core::time::Duration;
 
 use common::{DATASTORE, SECOND, config, host};
 use ha_agent::{Agent, AgentConfig, ConfigError, DatastoreEntry, HostEntry, Role};
+use ha_core::options::Options;
 use ha_core::timing::PlanError;
 use ha_core::wire::WireConfigError;
 use ha_core::{Capability, DatastoreId, Instant, Limits, Machine, Profile, Rating, TimingConfig};
@@ -50,6 +52,31 @@ fn the_plan_is_that_of_the_weakest_heartbeat_datastore() {
     assert_eq!(plan(vec![entry(1, Rating::F3, false), same_kernel]).capability.rating, Rating::SameKernel);
     assert_eq!(plan(vec![same_kernel, entry(3, Rating::F3, true)]).capability.rating, Rating::F3);
     assert_eq!(plan(vec![entry(4, Rating::F1, true), same_kernel]).capability.rating, Rating::F1);
+}
+
+#[test]
+fn options_are_taken_over_by_their_names() {
+    let text = "das.config.fdm.hostTimeout = 0.6\ndas.perHostConcurrentFailoversLimit = 4\n\
+                das.isolationaddress0 = 192.0.2.1\nfdm.nodeGoodness = 7\n";
+    let options = Options::parse_key_value(text).unwrap();
+    let gateway = Some(IpAddr::from([192, 0, 2, 254]));
+    let before = config(1, 3);
+    let after = before.clone().with_options(&options, Profile::Swift, gateway);
+    assert_eq!(after.timing, TimingConfig { host_timeout: Duration::from_millis(600), ..before.timing });
+    assert_eq!(after.limits, Limits { restarts_per_host: 4, ..before.limits });
+    assert_eq!((after.isolation_addresses, after.node_goodness), (2, Some(7)));
+    assert_eq!(after.validate().unwrap().declared_weak_without, Duration::from_millis(900));
+
+    let none = before.clone().with_options(&Options::new(), Profile::Swift, None);
+    assert_eq!((none.timing, none.limits, none.isolation_addresses), (before.timing, before.limits, 0));
+}
+
+#[test]
+fn a_watchdog_that_this_agent_does_not_serve() {
+    let watchdog = Duration::from_secs(5);
+    let error = error(|config| config.timing.lease.watchdog = Some(watchdog));
+    assert_eq!(error, ConfigError::WatchdogNotServed { watchdog });
+    assert!(error.to_string().starts_with("`lease.watchdog` = 5s: "), "{error}");
 }
 
 #[test]
