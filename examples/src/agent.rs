@@ -116,7 +116,7 @@ fn agent_config(host: &HostConfig, local: &Path) -> Result<AgentConfig, Failure>
     let incarnation =
         raise_incarnation(local, Incarnation::new(0)).context(|| "raising the incarnation".into())?;
     let hosts = host.hosts.iter().map(|other| HostEntry { host: other.host, moid: other.moid.clone() });
-    Ok(AgentConfig {
+    let mut config = AgentConfig {
         identity: Identity { cluster: host.cluster, host: host.host, boot, incarnation },
         hosts: hosts.collect(),
         datastores: vec![DatastoreEntry {
@@ -124,14 +124,18 @@ fn agent_config(host: &HostConfig, local: &Path) -> Result<AgentConfig, Failure>
             capability: Capability::SAME_KERNEL,
             heartbeat: true,
         }],
-        isolation_addresses: u32::try_from(host.isolation_addresses.len())
-            .context(|| "counting the isolation addresses".into())?,
+        isolation_addresses: 0,
         node_goodness: None,
-        timing: host.timing(),
+        timing: host.timing()?,
         security: Security::Keyed(KeyRing::new(NonZeroU16::MIN, Key::from_bytes(key))),
         limits: LIMITS,
         seed: random(),
-    })
+    }
+    .with_options(&host.options.options()?, host.profile, None);
+    // The demo's addresses stand for real ones, so they have ports.
+    config.isolation_addresses = u32::try_from(host.isolation_addresses.len())
+        .context(|| "counting the isolation addresses".into())?;
+    Ok(config)
 }
 
 struct Loop {

@@ -9,6 +9,7 @@ use ha_core::Profile;
 
 use crate::demo::Part;
 use crate::demo::folder::Folder;
+use crate::options_file::OptionsFile;
 use crate::scenario;
 
 /// Kills a host of a VM high-availability cluster and shows how its virtual machines run again elsewhere.
@@ -49,6 +50,13 @@ pub struct Options {
     /// wait before its time. Goes with any profile.
     #[arg(long)]
     pub exact: bool,
+
+    /// Read the cluster's options from here: TOML if the name ends in `.toml`, else lines `name = value`.
+    ///
+    /// Names are vSphere's, such as `das.config.fdm.hostTimeout`; `ha-core/OPTIONS.md` lists all. Isolation addresses
+    /// are the demo's own.
+    #[arg(long, value_name = "FILE")]
+    pub options: Option<PathBuf>,
 
     /// Kill only the agent of the chosen host. The host starts it again, and the new agent adopts the virtual
     /// machines, which run on.
@@ -146,6 +154,12 @@ pub fn run() -> ExitCode {
         && let Err(failure) = Folder::chosen(dir)
     {
         let text = format!("invalid value '{}' for '--dir <DIR>': {failure}", dir.display());
+        Options::command().error(ErrorKind::ValueValidation, text).exit();
+    }
+    if let Some(path) = &options.options
+        && let Err(failure) = OptionsFile::read(path)
+    {
+        let text = format!("invalid value '{}' for '--options <FILE>': {failure}", path.display());
         Options::command().error(ErrorKind::ValueValidation, text).exit();
     }
     match scenario::run(&options, print) {

@@ -10,6 +10,7 @@ use ha_core::{ClusterId, DatastoreId, HostId, Limits, Moid, Profile, TimingConfi
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure};
+use crate::options_file::OptionsFile;
 use crate::protocol::text;
 
 /// The one datastore of the demo.
@@ -67,6 +68,8 @@ pub struct HostConfig {
     pub profile: Profile,
     /// Whether every early end is switched off; see [`timing_of`].
     pub exact: bool,
+    /// The cluster's options.
+    pub options: OptionsFile,
     /// Whether the host starts an agent again that has ended.
     pub restart_agent: bool,
     /// The key that all agents share.
@@ -130,9 +133,12 @@ impl HostConfig {
     }
 
     /// The spans of time that this host's agent lives by.
-    #[must_use]
-    pub const fn timing(&self) -> TimingConfig {
-        timing_of(self.profile, self.exact)
+    ///
+    /// # Errors
+    ///
+    /// A failure if an option is not accepted.
+    pub fn timing(&self) -> Result<TimingConfig, Failure> {
+        timing_of(self.profile, self.exact, &self.options)
     }
 
     /// The name of the abstract socket that an instance of the virtual machine `name` binds.
@@ -142,12 +148,15 @@ impl HostConfig {
     }
 }
 
-/// The spans of time of a profile. With `exact` nothing ends a wait early, neither strong evidence nor a complete
+/// The spans of time of a profile, with those that options set. With `exact` nothing ends a wait early, neither strong evidence nor a complete
 /// count of voters, as in FDM itself.
-#[must_use]
-pub const fn timing_of(profile: Profile, exact: bool) -> TimingConfig {
-    let timing = TimingConfig::profile(profile);
-    if exact { timing.exact_fdm() } else { timing }
+///
+/// # Errors
+///
+/// A failure if an option is not accepted.
+pub fn timing_of(profile: Profile, exact: bool, options: &OptionsFile) -> Result<TimingConfig, Failure> {
+    let timing = options.options()?.apply_to(profile, TimingConfig::profile(profile));
+    Ok(if exact { timing.exact_fdm() } else { timing })
 }
 
 /// The host's local folder, in which its configuration lies.

@@ -19,6 +19,7 @@ use crate::config::{HostConfig, VmProgram};
 use crate::failure::{Context, Failure};
 use crate::ledger::{self, Instance};
 use crate::measure::{Measured, measure};
+use crate::options_file::OptionsFile;
 use crate::protocol::manager::{EventLine, ManagerCommand};
 use crate::role::Role;
 use crate::{lines, ping, process};
@@ -66,6 +67,8 @@ pub struct Setup {
     pub vms: u32,
     /// The timing profile.
     pub profile: Profile,
+    /// The cluster's options.
+    pub options: OptionsFile,
     /// Whether every early end is switched off; see [`crate::config::timing_of`].
     pub exact: bool,
     /// Whether hosts start an agent again that has ended.
@@ -193,6 +196,7 @@ impl Demo {
             host: HostId::new(0),
             profile: setup.profile,
             exact: setup.exact,
+            options: setup.options.clone(),
             restart_agent: setup.restart_agent,
             key: layout::random_key()?,
             hosts,

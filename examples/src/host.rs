@@ -63,11 +63,12 @@ fn start(config: &Path, role: Role) -> Result<(Child, ChildStdout), Failure> {
 
 /// Starts the agent and watches over it until the launcher ends.
 fn watch(host: &HostConfig, config: &Path, launcher: ChildStdout) -> Result<(), Failure> {
+    let limit = host.timing()?.agent_watchdog;
     let mut launcher = Some(launcher);
     let (mut agent, says) = start(config, Role::Agent)?;
     let mut agent_says = Some(says);
     let mut started = boot_clock();
-    let mut watchdog = Watchdog::new(host.timing().agent_watchdog, LOOK, started);
+    let mut watchdog = Watchdog::new(limit, LOOK, started);
     while launcher.is_some() {
         wait([launcher.as_ref(), agent_says.as_ref()]).context(|| "watching over the agent".into())?;
         hear(&mut launcher)?;
@@ -85,7 +86,7 @@ fn watch(host: &HostConfig, config: &Path, launcher: ChildStdout) -> Result<(), 
             eprintln!("host: the agent is started again");
             let (process, says) = start(config, Role::Agent)?;
             (agent, agent_says, started) = (process, Some(says), now);
-            watchdog = Watchdog::new(host.timing().agent_watchdog, LOOK, now);
+            watchdog = Watchdog::new(limit, LOOK, now);
         }
     }
     Err(Failure::new("the launcher has ended"))

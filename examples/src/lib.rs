@@ -48,6 +48,7 @@ pub mod ledger;
 pub mod lines;
 pub mod local_socket;
 pub mod measure;
+pub mod options_file;
 pub mod outgoing;
 pub mod ping;
 pub mod process;

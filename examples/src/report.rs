@@ -124,7 +124,7 @@ impl Report {
         protected_again: Option<Instant>,
         finished: &Finished,
     ) -> Result<Self, Failure> {
-        let timing = timing_of(setup.profile, setup.exact);
+        let timing = timing_of(setup.profile, setup.exact, &setup.options)?;
         let plan = TimingPlan::validate(timing, Capability::SAME_KERNEL);
         let plan = plan.context(|| "planning the times".into())?;
         let story = Story::new(kill, finished);

@@ -9,6 +9,7 @@ use crate::cli::{How, Options, Victim};
 use crate::config::VmProgram;
 use crate::demo::{Demo, Kill, KillHow, Setup};
 use crate::failure::{Context, Failure};
+use crate::options_file::OptionsFile;
 use crate::report::{Quiet, Report};
 
 /// After the restarts the demo goes on for this long, so that second copies would show in the ledgers.
@@ -70,12 +71,16 @@ pub fn run(options: &Options, hold_line: impl FnOnce(&str)) -> Result<Outcome, F
         vms: options.vms,
         profile: options.profile.into(),
         exact: options.exact,
+        options: options.options.as_deref().map(OptionsFile::read).transpose()?.unwrap_or_default(),
         restart_agent: options.restart_agent,
         first_on: options.kill.into(),
         dir: options.dir.clone(),
         vm_program: VmProgram::Locked,
         hold_before_exec: Duration::ZERO,
     };
+    for finding in setup.options.options()?.findings(setup.profile) {
+        eprintln!("note: {finding}");
+    }
     let mut demo = Demo::start(setup.clone())?;
     eprintln!("{} hosts started in {}", setup.hosts, demo.folder().display());
     demo.protect_all(|progress| eprintln!("{progress}"))?;

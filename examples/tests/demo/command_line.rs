@@ -74,6 +74,22 @@ fn a_directory_that_is_not_empty_or_no_directory_is_refused() {
 }
 
 #[test]
+fn a_file_of_options_that_is_not_accepted_is_refused_with_its_line() {
+    let folder = TestFolder::new("options");
+    let path = folder.0.join("cluster.toml");
+    let message = refused(&["--options", path.to_str().unwrap()]);
+    assert!(message.contains("--options") && message.contains("cluster.toml"), "{message}");
+    for (text, told) in [
+        ("[das]\nheartbeatDsPerHost = 9\n", ["line 2", "das.heartbeatDsPerHost", "from 2 to 5"]),
+        ("das.hostTimeout = 3\n", ["line 1", "das.hostTimeout", "das.config.fdm.hostTimeout"]),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let message = refused(&["--options", path.to_str().unwrap()]);
+        assert!(told.iter().all(|word| message.contains(word)), "{message}");
+    }
+}
+
+#[test]
 fn help_shows_every_option_and_examples() {
     let folder = TestFolder::new("help");
     let output = command(&folder.0).arg("--help").output().unwrap();
@@ -89,6 +105,7 @@ fn help_shows_every_option_and_examples() {
         "--restart-agent",
         "--hold",
         "--hold-for",
+        "--options",
         "--dir",
         "--json",
         "Examples:",

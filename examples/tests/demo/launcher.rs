@@ -20,6 +20,7 @@ use ha_examples::config::{DATASTORE, HostConfig, VmProgram};
 use ha_examples::ledger::{self, Instance};
 use ha_examples::lines::{self, Lines};
 use ha_examples::local_socket;
+use ha_examples::options_file::OptionsFile;
 use ha_examples::protocol::driver::{DriverReply, DriverRequest, InventoryItem, SOCKET};
 
 use crate::support::{TestFolder, program, turn};
@@ -48,6 +49,7 @@ impl Bench {
             host: HostId::new(1),
             profile: Profile::Swift,
             exact: false,
+            options: OptionsFile::default(),
             restart_agent: false,
             key: vec![0; 16],
             hosts: Vec::new(),

@@ -42,6 +42,23 @@ fn assert_promises(numbers: &Value, restarted: u64) {
     assert_eq!((&numbers["double_runs"], &numbers["lost"]), (&0.into(), &0.into()), "{numbers}");
 }
 
+#[test]
+fn agents_live_by_the_options_of_a_file() {
+    let _turn = turn();
+    let folder = TestFolder::new("options");
+    let file = folder.0.join("options.toml");
+    std::fs::write(&file, "[das.config.fdm]\nhostTimeout = 0.9\nicmpPingTimeout = 0.4\n").unwrap();
+    // Without strong evidence, so that the two options are what decides.
+    let numbers = numbers(&["--exact", "--options", file.to_str().unwrap()]);
+    assert_promises(&numbers, 2);
+    assert_eq!(millis(&numbers, "plan_min_declared_ms"), 1_300.0, "{numbers}");
+    let declared = millis(&numbers, "declared_ms");
+    assert!(
+        (1_200.0..GENEROUS_MS).contains(&declared),
+        "at most a heartbeat period before the plan: {numbers}"
+    );
+}
+
 fn host_hangs_before_it_dies(role: &str) {
     let _turn = turn();
     let numbers = numbers(&["--kill-how", "stop", "--kill", role]);

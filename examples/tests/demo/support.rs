@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ha_core::Profile;
 use ha_examples::config::VmProgram;
 use ha_examples::demo::{Demo, Part, Setup};
+use ha_examples::options_file::OptionsFile;
 
 /// One test at a time. Held until the test ends, so that nothing else disturbs its times.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
@@ -35,6 +36,7 @@ pub(crate) fn setup(hosts: u32, vms: u32) -> Setup {
         vms,
         profile: Profile::Swift,
         exact: false,
+        options: OptionsFile::default(),
         restart_agent: false,
         first_on: Part::Slave,
         dir: None,
