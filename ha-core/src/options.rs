@@ -6,7 +6,8 @@
 //! Names are compared without regard to case, and `das.config.fdm.x` is the cluster-wide spelling of a host's
 //! `fdm.x`.
 //!
-//! One [`Options`] holds what one text set. A host's own options go [`over`](Options::over) its cluster's. What is
+//! One [`Options`] holds what one text set. A host's own options, or those of a virtual
+//! machine, go [`over`](Options::over) its cluster's. What is
 //! used is handed out by [`apply_to`](Options::apply_to), [`apply_to_limits`](Options::apply_to_limits),
 //! [`isolation_addresses`](Options::isolation_addresses) and [`node_goodness`](Options::node_goodness);
 //! [`findings`](Options::findings) tells what is not. Whether spans fit together is for
@@ -100,9 +101,13 @@ impl Options {
         Ok(())
     }
 
-    /// These options, and those of `below` that these do not set: a host's over its cluster's.
+    /// These options, and those of `below` that these do not set: a host's or a virtual machine's over its cluster's.
+    /// A choice such as `clusterIsolationResponse` gives way to what `below` sets.
     #[must_use]
     pub fn over(mut self, below: Self) -> Self {
+        self.values.retain(|name, (_, value)| {
+            !(value.leaves_it_to_the_cluster() && below.values.contains_key(name))
+        });
         for (name, value) in below.values {
             self.values.entry(name).or_insert(value);
         }
@@ -201,21 +206,21 @@ impl Options {
     fn flag(&self, name: &str) -> Option<bool> {
         match self.values.get(name)?.1 {
             Value::Bool(value) => Some(value),
-            Value::Span(_) | Value::Whole(_) | Value::Address(_) | Value::Text(_) => None,
+            Value::Span(_) | Value::Whole(_) | Value::Choice(_) | Value::Address(_) | Value::Text(_) => None,
         }
     }
 
     fn span(&self, name: &str) -> Option<Duration> {
         match self.values.get(name)?.1 {
             Value::Span(span) => Some(span),
-            Value::Bool(_) | Value::Whole(_) | Value::Address(_) | Value::Text(_) => None,
+            Value::Bool(_) | Value::Whole(_) | Value::Choice(_) | Value::Address(_) | Value::Text(_) => None,
         }
     }
 
     fn whole(&self, name: &str) -> Option<u64> {
         match self.values.get(name)?.1 {
             Value::Whole(number) => Some(number),
-            Value::Bool(_) | Value::Span(_) | Value::Address(_) | Value::Text(_) => None,
+            Value::Bool(_) | Value::Span(_) | Value::Choice(_) | Value::Address(_) | Value::Text(_) => None,
         }
     }
 
@@ -226,7 +231,7 @@ impl Options {
     fn address(&self, name: &str) -> Option<IpAddr> {
         match self.values.get(name)?.1 {
             Value::Address(address) => Some(address),
-            Value::Bool(_) | Value::Span(_) | Value::Whole(_) | Value::Text(_) => None,
+            Value::Bool(_) | Value::Span(_) | Value::Whole(_) | Value::Choice(_) | Value::Text(_) => None,
         }
     }
 }

@@ -28,7 +28,8 @@ const NAMES: &str = "
     das.resetretryintervalsec das.maxterminates das.terminateretryintervalsec
     vpxd.das.completemetadataupdateintervalsec vpxd.das.electionWaitTimeSec vpxd.das.sendProtectListIntervalSec
     vpxd.das.reportNoMasterSec vpxd.das.heartbeatPanicMaxTimeout das.restartVmsWithoutResourceChecks
-    VSAN.AutoTerminateGhostVm Misc.APDTimeout Disk.AutoremoveOnPDL";
+    VSAN.AutoTerminateGhostVm Misc.APDTimeout Disk.AutoremoveOnPDL
+    restartPriority readyCondition postReadyDelay restartPriorityTimeout isolationResponse";
 
 fn options(pairs: &[(&str, &str)]) -> Options {
     let mut options = Options::new();
@@ -137,6 +138,22 @@ fn a_hosts_options_go_over_its_clusters() {
     let both = host.over(cluster);
     assert_eq!(both.get("fdm.hostTimeout"), Some(&Value::Span(Duration::from_secs(14))));
     assert_eq!(both.isolation_addresses(None), [address("192.0.2.1"), address("192.0.2.2")]);
+}
+
+#[test]
+fn a_virtual_machines_options_go_over_its_clusters_unless_they_leave_it_to_the_cluster() {
+    let cluster = options(&[("isolationResponse", "shutdown"), ("restartPriority", "low")]);
+    let of = |value: &str| options(&[("IsolationResponse", value)]).over(cluster.clone());
+    assert_eq!(of("powerOff").get("isolationResponse"), Some(&Value::Choice("powerOff")));
+    assert_eq!(of("clusterIsolationResponse").get("isolationResponse"), Some(&Value::Choice("shutdown")));
+    assert_eq!(of("none").get("restartPriority"), Some(&Value::Choice("low")));
+    let alone = options(&[("isolationResponse", "CLUSTERISOLATIONRESPONSE")]).over(Options::new());
+    assert_eq!(alone.get("isolationResponse"), Some(&Value::Choice("clusterIsolationResponse")));
+    let error = Options::new().set("isolationResponse", "off").unwrap_err();
+    assert!(
+        error.to_string().contains("one of clusterIsolationResponse, none, powerOff, shutdown"),
+        "{error}"
+    );
 }
 
 #[test]

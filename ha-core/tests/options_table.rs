@@ -17,7 +17,7 @@ const PROFILES: [Profile; 2] = [Profile::Vsphere, Profile::Swift];
 fn page() -> String {
     let mut page = String::from(
         "# Options\n\n\
-         Every `das.*`, `fdm.*` and host option that ha-core knows: `ha_core::options::OPTIONS`, for people. Names are\n\
+         Every `das.*`, `fdm.*`, host and VM option that ha-core knows: `ha_core::options::OPTIONS`, for people. Names are\n\
          compared without regard to case; a host's `fdm.x` is `das.config.fdm.x` cluster-wide. An unknown name is an\n\
          error. Facts are those of fdm-facts; defaults of options that are not used are FDM's. \"vsphere / swift\" are\n\
          the timing profiles.\n\n\
@@ -27,7 +27,13 @@ fn page() -> String {
          |---|---|---|---|---|---|---|---|\n",
     );
     for spec in OPTIONS {
-        let range = spec.kind.range().map_or(String::from("-"), |(min, max)| format!("{min}..{max}"));
+        let range = match spec.kind {
+            Kind::Choice(words) => words.join(", "),
+            Kind::Bool | Kind::Address | Kind::Text => String::from("-"),
+            Kind::Seconds { .. } | Kind::Milliseconds { .. } | Kind::Whole { .. } => {
+                spec.kind.range().map(|(min, max)| format!("{min}..{max}")).unwrap()
+            }
+        };
         let default = match spec.default {
             DefaultValue::Unset => String::from("-"),
             DefaultValue::Same(value) => value.into(),
@@ -75,6 +81,9 @@ fn a_name(spec: &OptionSpec) -> String {
 fn accepted(kind: Kind) -> Vec<String> {
     match kind {
         Kind::Bool => vec!["true".into(), "false".into()],
+        Kind::Choice(words) => {
+            words.iter().flat_map(|word| [word.to_string(), word.to_ascii_uppercase()]).collect()
+        }
         Kind::Address => vec!["192.0.2.9".into(), "2001:db8::9".into()],
         Kind::Text => vec!["some text".into()],
         Kind::Seconds { .. } | Kind::Milliseconds { .. } | Kind::Whole { .. } => {
@@ -91,6 +100,9 @@ fn refused(kind: Kind) -> Vec<String> {
     };
     match kind {
         Kind::Bool => ["yes", "2", "", "truer"].map(String::from).into(),
+        Kind::Choice(words) => {
+            [format!("{}s", words[0]), words[1][1..].into(), String::new(), words[..2].join(" ")].into()
+        }
         Kind::Address => {
             ["localhost", "10.0.0.256", "10.0.0.1:7", "10.0.0.1/24", ""].map(String::from).into()
         }

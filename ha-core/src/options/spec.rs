@@ -52,6 +52,8 @@ pub enum Layer {
     Cluster,
     /// On one host only.
     Host,
+    /// For one virtual machine; a cluster's own text may set it as the default of all.
+    VirtualMachine,
     /// In vCenter's own configuration.
     VCenter,
 }
@@ -84,6 +86,8 @@ pub enum Kind {
         /// The most.
         max: u64,
     },
+    /// One of these words; case does not matter. One that begins with `cluster` leaves it to the cluster.
+    Choice(&'static [&'static str]),
     /// An IPv4 or IPv6 address. Names are not accepted: a host that is cut off cannot look them up.
     Address,
     /// Any text but an empty one.
@@ -168,6 +172,7 @@ impl fmt::Display for Layer {
         f.write_str(match self {
             Self::Cluster => "cluster",
             Self::Host => "host",
+            Self::VirtualMachine => "VM",
             Self::VCenter => "vCenter",
         })
     }
@@ -184,6 +189,7 @@ impl Kind {
             Self::Whole { unit: Unit::Count, .. } => "count",
             Self::Whole { unit: Unit::Megahertz, .. } => "MHz",
             Self::Whole { unit: Unit::Megabytes, .. } => "MB",
+            Self::Choice(_) => "choice",
             Self::Address => "address",
             Self::Text => "text",
         }
@@ -193,7 +199,7 @@ impl Kind {
     #[must_use]
     pub fn range(&self) -> Option<(String, String)> {
         match *self {
-            Self::Bool | Self::Address | Self::Text => None,
+            Self::Bool | Self::Choice(_) | Self::Address | Self::Text => None,
             Self::Seconds { min, max } => Some((seconds(min), seconds(max))),
             Self::Milliseconds { min, max } => {
                 Some((min.as_millis().to_string(), max.as_millis().to_string()))
@@ -213,6 +219,7 @@ impl fmt::Display for Kind {
             Self::Milliseconds { .. } => write!(f, "whole milliseconds{range}"),
             Self::Whole { unit: Unit::Count, .. } => write!(f, "a whole number{range}"),
             Self::Whole { .. } => write!(f, "whole {}{range}", self.unit()),
+            Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Address => f.write_str("an IPv4 or IPv6 address"),
             Self::Text => f.write_str("a text that is not empty"),
         }

@@ -12,6 +12,10 @@ const MEGAHERTZ: Kind = Kind::Whole { unit: Unit::Megahertz, min: 0, max: u32::M
 const MEGABYTES: Kind = Kind::Whole { unit: Unit::Megabytes, min: 0, max: u32::MAX as u64 };
 const COUNT: Kind = count(0, u32::MAX as u64);
 
+const RESTART_PRIORITIES: [&str; 7] =
+    ["clusterRestartPriority", "disabled", "lowest", "low", "medium", "high", "highest"];
+const ISOLATION_RESPONSES: [&str; 4] = ["clusterIsolationResponse", "none", "powerOff", "shutdown"];
+
 const VCENTER_DECIDES: &str = "it steers vCenter itself, and whatever manages the cluster here decides that";
 const AAM_ONLY: &str = "it steered AAM, the agent before 5.0; FDM does not read it";
 const NO_FAULT_TOLERANCE: &str = "there are no fault tolerant pairs here";
@@ -100,6 +104,20 @@ pub const OPTIONS: &[OptionSpec] = &[
         "how long a restart waits for Storage vMotion",
         "11.21",
     ),
+    vm("restartPriority", Kind::Choice(&RESTART_PRIORITIES))
+        .default("clusterRestartPriority")
+        .planned("who is restarted first; a cluster's own default is medium", "11.2"),
+    vm("readyCondition", Kind::Choice(&["none", "poweredOn", "guestHbStatusGreen", "appHbStatusGreen"]))
+        .default("none")
+        .planned("what must be so of a machine before the next priority is started", "11.5"),
+    vm("postReadyDelay", SECONDS).default("0").planned("and how long after that", "11.5"),
+    vm("restartPriorityTimeout", SECONDS)
+        .default("600")
+        .planned("the next priority is started after this in any case; unused with `none`", "11.5"),
+    // Isolation.
+    vm("isolationResponse", Kind::Choice(&ISOLATION_RESPONSES))
+        .default("clusterIsolationResponse")
+        .planned("what an isolated host does with it; so far every machine is left powered on", "9.1"),
     // Admission control.
     cluster("das.slotcpuinmhz", MEGAHERTZ).planned("the most CPU that a slot may have", "12.1"),
     cluster("das.slotmeminmb", MEGABYTES).planned("the most memory that a slot may have", "12.1"),
@@ -242,6 +260,10 @@ const fn cluster(name: &'static str, kind: Kind) -> Draft {
 
 const fn host(name: &'static str, kind: Kind) -> Draft {
     Draft { layer: Layer::Host, ..cluster(name, kind) }
+}
+
+const fn vm(name: &'static str, kind: Kind) -> Draft {
+    Draft { layer: Layer::VirtualMachine, ..cluster(name, kind) }
 }
 
 const fn vcenter(name: &'static str, default: &'static str) -> Draft {

@@ -15,6 +15,8 @@ pub enum Value {
     Span(Duration),
     /// Of [`Kind::Whole`], in the option's unit.
     Whole(u64),
+    /// Of [`Kind::Choice`], as the table spells it.
+    Choice(&'static str),
     /// Of [`Kind::Address`].
     Address(IpAddr),
     /// Of [`Kind::Text`].
@@ -22,6 +24,14 @@ pub enum Value {
 }
 
 impl Value {
+    /// Whether it says that the cluster's value counts.
+    pub(super) fn leaves_it_to_the_cluster(&self) -> bool {
+        match self {
+            Self::Choice(word) => word.starts_with("cluster"),
+            Self::Bool(_) | Self::Span(_) | Self::Whole(_) | Self::Address(_) | Self::Text(_) => false,
+        }
+    }
+
     /// Reads a value of `kind`; `None` if it is none, or out of range.
     pub(super) fn parse(kind: Kind, text: &str) -> Option<Self> {
         match kind {
@@ -36,6 +46,9 @@ impl Value {
             Kind::Whole { min, max, .. } => {
                 whole(text).filter(|number| (min..=max).contains(number)).map(Self::Whole)
             }
+            Kind::Choice(words) => {
+                words.iter().find(|word| word.eq_ignore_ascii_case(text)).map(|word| Self::Choice(word))
+            }
             Kind::Address => text.parse().ok().map(Self::Address),
             Kind::Text => (!text.is_empty()).then(|| Self::Text(String::from(text))),
         }
@@ -49,6 +62,7 @@ impl fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Span(span) => write!(f, "{} s", seconds(*span)),
             Self::Whole(number) => write!(f, "{number}"),
+            Self::Choice(word) => f.write_str(word),
             Self::Address(address) => write!(f, "{address}"),
             Self::Text(text) => f.write_str(text),
         }
