@@ -100,7 +100,7 @@ impl World {
                 }
                 StorageCompletion::Write(token.complete(outcome))
             }
-            StorageRequest::Read { token, file, offset, length } => {
+            StorageRequest::Read { token, file, offset, length, .. } => {
                 let bytes = self.read(random, &file, (offset, length), ending);
                 StorageCompletion::Read(token.complete(bytes.map(|bytes| ReadReply { bytes, started: now })))
             }

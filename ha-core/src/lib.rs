@@ -75,7 +75,7 @@ pub use limits::Limits;
 pub use machine::{Effects, Machine};
 pub use outbox::Outbox;
 pub use random::Random;
-pub use storage::{FileKind, FileName, StorageCompletion, StorageFault, StorageRequest};
+pub use storage::{FileKind, FileName, ReadFrom, StorageCompletion, StorageFault, StorageRequest};
 pub use time::{Instant, MonotonicNow};
 pub use timing::{Profile, TimingConfig, TimingPlan};
 pub use token::{Completion, MachineId, Operation, RequestId, Token, TokenMint, UnknownRequest};

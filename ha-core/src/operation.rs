@@ -88,7 +88,8 @@ pub enum PingOutcome {
 pub enum TakeOutcome {
     /// A holder process has the lock.
     Locked {
-        /// Both slots of the lock record, as read after the lock was taken.
+        /// Both slots of the lock record, as read after the lock was taken, from storage and after this host's
+        /// pending writes to the file were synced ([`ReadFrom::Durable`](crate::ReadFrom)).
         record: Bytes,
         /// Whether the locked file's device and inode are still those of its path.
         same_file: bool,

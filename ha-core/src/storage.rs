@@ -55,6 +55,21 @@ impl fmt::Display for FileName {
     }
 }
 
+/// How far what is read may be trusted to be what a crash would leave.
+///
+/// A record that is built upon, by writing its successor over the only other one, must be durable. What a page cache
+/// shows need not be: its writer may have been killed before the sync, and after a failed sync the page counts as clean
+/// although storage never got it (reliability 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReadFrom {
+    /// Wherever it is found, this host's cache among them. For looking at what others write.
+    Anywhere,
+    /// From storage: what this host caches of it is dropped first. For reading back what was just synced.
+    Storage,
+    /// From storage, after this host's pending writes to the file have been synced. For what is built upon.
+    Durable,
+}
+
 /// One request to shared storage. At most one write per file is ever outstanding.
 #[derive(Debug, PartialEq, Eq)]
 pub enum StorageRequest {
@@ -81,6 +96,8 @@ pub enum StorageRequest {
         offset: u64,
         /// How many bytes.
         length: u32,
+        /// Where they may come from.
+        from: ReadFrom,
     },
     /// Try the exclusive lock without waiting, three times within 20 ms, and keep it.
     Lock {

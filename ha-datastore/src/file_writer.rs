@@ -3,7 +3,9 @@ use core::time::Duration;
 use bytes::Bytes;
 use ha_core::operation::{Read, ReadReply, Write};
 use ha_core::record::Generation;
-use ha_core::{FileName, Instant, RequestId, StorageFault, StorageRequest, TimingConfig, TokenMint};
+use ha_core::{
+    FileName, Instant, ReadFrom, RequestId, StorageFault, StorageRequest, TimingConfig, TokenMint,
+};
 
 /// The writing side of one file: one request at a time, and no other bytes until these are durable.
 ///
@@ -172,7 +174,13 @@ impl FileWriter {
     fn read_back(&mut self, now: Instant, mint: &mut TokenMint, started: Instant, job: Job) -> Step {
         let (token, request) = mint.issue();
         let length = u32::try_from(job.bytes.len()).unwrap_or(u32::MAX);
-        let read = StorageRequest::Read { token, file: self.file.clone(), offset: job.offset, length };
+        let read = StorageRequest::Read {
+            token,
+            file: self.file.clone(),
+            offset: job.offset,
+            length,
+            from: ReadFrom::Storage,
+        };
         self.state = State::ReadingBack { request, asked: now, started, job };
         Step { request: Some(read), settled: None }
     }

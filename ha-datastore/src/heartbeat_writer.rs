@@ -21,7 +21,7 @@ use ha_core::operation::{Lock, LockOutcome, Read, ReadReply};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
     DatastoreId, Deadline, FileKind, FileName, Identity, Incarnation, Instant, Machine, MachineId,
-    MonotonicNow, Outbox, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig,
+    MonotonicNow, Outbox, ReadFrom, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig,
     TokenMint, UnknownRequest,
 };
 
@@ -185,7 +185,7 @@ impl HeartbeatWriter {
     fn read(&mut self, now: Instant) {
         let (token, request) = self.mint.issue();
         let (file, length) = (self.file.file().clone(), HeartbeatRecord::FILE);
-        self.request(StorageRequest::Read { token, file, offset: 0, length });
+        self.request(StorageRequest::Read { token, file, offset: 0, length, from: ReadFrom::Durable });
         self.stage = Stage::Reading { request, asked: now };
     }
 

@@ -22,7 +22,7 @@ use alloc::collections::BTreeMap;
 use ha_core::operation::{Read, ReadReply};
 use ha_core::{
     ClusterId, DatastoreEvidence, DatastoreId, Deadline, FileKind, FileName, HostId, Instant, Machine,
-    MachineId, MonotonicNow, Outbox, RequestId, StorageCompletion, StorageFault, StorageRequest,
+    MachineId, MonotonicNow, Outbox, ReadFrom, RequestId, StorageCompletion, StorageFault, StorageRequest,
     TimingConfig, TokenMint, UnknownRequest,
 };
 
@@ -190,7 +190,13 @@ impl LivenessWatcher {
                 (FileKind::Poweron(host), PoweronRecord::SLOTS_AT, length)
             }
         };
-        StorageRequest::Read { token, file: FileName::new(self.config.datastore, kind), offset, length }
+        StorageRequest::Read {
+            token,
+            file: FileName::new(self.config.datastore, kind),
+            offset,
+            length,
+            from: ReadFrom::Anywhere,
+        }
     }
 
     fn answered(&mut self, reading: Reading, outcome: Result<ReadReply, StorageFault>) {

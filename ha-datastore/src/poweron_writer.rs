@@ -9,7 +9,7 @@ use ha_core::operation::{Read, ReadReply};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
     DatastoreId, Deadline, FileKind, FileName, Identity, Incarnation, Instant, Machine, MachineId,
-    MonotonicNow, Outbox, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig,
+    MonotonicNow, Outbox, ReadFrom, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig,
     TokenMint, UnknownRequest,
 };
 
@@ -163,7 +163,7 @@ impl PoweronWriter {
         let file = self.file.file().clone();
         let length = u32::try_from(self.config.geometry.poweron_area().saturating_mul(2)).unwrap_or(u32::MAX);
         let offset = PoweronRecord::SLOTS_AT;
-        self.request(StorageRequest::Read { token, file, offset, length });
+        self.request(StorageRequest::Read { token, file, offset, length, from: ReadFrom::Durable });
         self.stage = Stage::Reading { request, asked: now };
     }
 

@@ -50,7 +50,7 @@ fn serve(
             let fault = LockOutcome::Fault(StorageFault::Io);
             Some(StorageCompletion::Lock(token.complete(if held { LockOutcome::Held } else { fault })))
         }
-        (Ending::Junk, StorageRequest::Read { token, file, offset, length }) => {
+        (Ending::Junk, StorageRequest::Read { token, file, offset, length, .. }) => {
             let (from, length) = (usize::try_from(offset).unwrap(), usize::try_from(length).unwrap());
             let truth = Bytes::copy_from_slice(&disk.file(&file)[from..from + length]);
             let reply = ReadReply { bytes: garble(random, truth), started: now };

@@ -365,7 +365,7 @@ impl World {
             StorageRequest::Write { token, file, offset, bytes, .. } => {
                 StorageCompletion::Write(token.complete(self.datastore.write(&file, offset, &bytes)))
             }
-            StorageRequest::Read { token, file, offset, length } => {
+            StorageRequest::Read { token, file, offset, length, .. } => {
                 let bytes = self.datastore.read(&file, offset, length);
                 let started = self.now.before(STORAGE_DELAY);
                 let reply = bytes.map(|bytes: Bytes| ReadReply { bytes, started });

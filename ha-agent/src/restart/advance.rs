@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use ha_core::operation::ReadReply;
 use ha_core::takeover::StopProof;
 use ha_core::{
-    Capability, FileKind, FileName, HostId, Instant, StorageFault, StorageRequest, VmEpoch, VmUuid,
+    Capability, FileKind, FileName, HostId, Instant, ReadFrom, StorageFault, StorageRequest, VmEpoch, VmUuid,
 };
 use ha_datastore::ListChange;
 use ha_datastore::format::{RestartIntent, VmLockRecord};
@@ -61,7 +61,13 @@ impl Restarts {
         case.stage = Stage::Looking { request, until: now.after(self.timing.storage_stall_max) };
         let file = FileName::new(home, FileKind::VmLock(case.vm.clone()));
         let length = VmLockRecord::FILE;
-        self.actions.push_back(Action::Storage(StorageRequest::Read { token, file, offset: 0, length }));
+        self.actions.push_back(Action::Storage(StorageRequest::Read {
+            token,
+            file,
+            offset: 0,
+            length,
+            from: ReadFrom::Anywhere,
+        }));
     }
 
     /// Acts on what a lock record says.

@@ -393,7 +393,7 @@ impl Bench {
             StorageRequest::Write { token, file, offset, bytes, .. } => {
                 StorageCompletion::Write(token.complete(self.write(&file, offset, &bytes)))
             }
-            StorageRequest::Read { token, file, offset, length } => {
+            StorageRequest::Read { token, file, offset, length, .. } => {
                 let bytes = self.read(&file, offset, length);
                 StorageCompletion::Read(token.complete(bytes.map(|bytes| ReadReply { bytes, started })))
             }

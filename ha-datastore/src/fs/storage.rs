@@ -116,8 +116,8 @@ impl Datastore {
                 let lane = self.writes_of(&file.kind);
                 lane.submit(WriteJob { token, kind: file.kind, offset, bytes, not_after, lock })
             }
-            StorageRequest::Read { token, file, offset, length } => {
-                self.reads.submit(ReadJob { token, kind: file.kind, offset, length })
+            StorageRequest::Read { token, file, offset, length, from } => {
+                self.reads.submit(ReadJob { token, kind: file.kind, offset, length, from })
             }
             StorageRequest::Lock { token, file, not_after } => {
                 self.locks.submit(LockJob::Lock { token, kind: file.kind, not_after })

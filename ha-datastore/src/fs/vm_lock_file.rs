@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use bytes::Bytes;
-use ha_core::{Instant, StorageFault};
-use rustix::fs::Advice;
+use ha_core::{Instant, ReadFrom, StorageFault};
 use rustix::io::FdFlags;
 
 use super::clock::boot_clock;
@@ -72,12 +71,13 @@ impl VmLockFile {
         flock::same_file(&self.file, &self.path)
     }
 
-    /// The first `length` bytes of the file.
+    /// The first `length` bytes of the file, as a crash would leave them ([`ReadFrom::Durable`]).
     ///
     /// # Errors
     ///
     /// [`StorageFault::Short`] if the file has fewer, else what the operating system answered.
     pub fn read_record(&self, length: u32) -> Result<Bytes, StorageFault> {
+        reader::prepare(&self.file, ReadFrom::Durable)?;
         reader::read_exact(&self.file, 0, length)
     }
 
@@ -91,8 +91,7 @@ impl VmLockFile {
     pub fn write_record(&self, offset: u64, bytes: &[u8], not_after: Instant) -> Result<(), StorageFault> {
         let length = u32::try_from(bytes.len()).map_err(|_| StorageFault::Unsupported)?;
         writer::overwrite(&self.file, offset, bytes, not_after)?;
-        // A hint only: without it the bytes would come back from the cache that they were just put into.
-        rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed).ok();
+        reader::prepare(&self.file, ReadFrom::Storage)?;
         if reader::read_exact(&self.file, offset, length)? == bytes {
             Ok(())
         } else {

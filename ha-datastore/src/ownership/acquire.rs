@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use ha_core::operation::{LockOutcome, ReadReply};
 use ha_core::record::PairState;
-use ha_core::{FileKind, FileName, HostId, Identity, Instant, Round, StorageFault, StorageRequest, Term};
+use ha_core::{
+    FileKind, FileName, HostId, Identity, Instant, ReadFrom, Round, StorageFault, StorageRequest, Term,
+};
 
 use super::{Claim, Event, Ownership, ReadOf, Stage, UnreadableList};
 use crate::format::{ListOwnerRecord, OwnerState, ProtectedList, merge};
@@ -115,7 +117,12 @@ impl Ownership {
         let (token, request) = self.mint.issue();
         self.reads.insert(request, of);
         let file = FileName::new(self.config.datastore, kind);
-        self.request(StorageRequest::Read { token, file, offset: 0, length });
+        let from = match of {
+            ReadOf::Peek => ReadFrom::Anywhere,
+            // What stands there is what the next record is written over.
+            ReadOf::Owner | ReadOf::List(_) => ReadFrom::Durable,
+        };
+        self.request(StorageRequest::Read { token, file, offset: 0, length, from });
     }
 
     /// An answer to a read of this attempt, or of one that was given up.

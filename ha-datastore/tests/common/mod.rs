@@ -103,7 +103,7 @@ impl Disk {
                 }
                 StorageCompletion::Write(token.complete(outcome))
             }
-            StorageRequest::Read { token, file, offset, length } => {
+            StorageRequest::Read { token, file, offset, length, .. } => {
                 let fault = self.fail_read.as_ref().filter(|(name, _)| *name == file);
                 let outcome = if let Some((_, fault)) = fault {
                     Err(*fault)

@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, channel};
 use bytes::Bytes;
 use ha_core::operation::{LockOutcome, LookOutcome, ReadReply};
 use ha_core::{
-    Capability, DatastoreId, FileKind, FileName, HostId, Incarnation, Instant, MachineId, StorageCompletion,
-    StorageFault, StorageRequest, TokenMint, VmId, VmUuid,
+    Capability, DatastoreId, FileKind, FileName, HostId, Incarnation, Instant, MachineId, ReadFrom,
+    StorageCompletion, StorageFault, StorageRequest, TokenMint, VmId, VmUuid,
 };
 use ha_datastore::fs::{FsStorage, Mount, boot_clock, layout};
 
@@ -138,7 +138,7 @@ impl Driver {
     pub(crate) fn submit_read(&mut self, kind: &FileKind, offset: u64, length: u32) {
         let (token, _) = self.mint.issue();
         let file = self.name(kind);
-        self.storage.submit(StorageRequest::Read { token, file, offset, length });
+        self.storage.submit(StorageRequest::Read { token, file, offset, length, from: ReadFrom::Anywhere });
     }
 
     pub(crate) fn submit_lock(&mut self, kind: &FileKind, not_after: Instant) {
