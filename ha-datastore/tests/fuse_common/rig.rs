@@ -54,16 +54,13 @@ impl<M: Machine<Rejected: Debug>, E: Debug> Rig<M, E> {
 
     /// Goes on until there is an event that fits; forgets it and all before it.
     pub(crate) fn until(&mut self, what: &str, fits: impl Fn(&E) -> bool) -> E {
-        self.until_within(SOON, what, fits)
-    }
-
-    pub(crate) fn until_within(&mut self, limit: Duration, what: &str, fits: impl Fn(&E) -> bool) -> E {
-        let end = boot_clock().after(limit);
+        let end = boot_clock().after(SOON);
         loop {
             if let Some(found) = self.events.iter().position(&fits) {
                 return self.events.drain(..=found).next_back().unwrap();
             }
-            assert!(boot_clock() < end, "no {what} within {limit:?}; only {:?}", self.events);
+            let last = &self.events[self.events.len().saturating_sub(3)..];
+            assert!(boot_clock() < end, "no {what} within {SOON:?}; last came {last:?}");
             self.turn();
         }
     }
