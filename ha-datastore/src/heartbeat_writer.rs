@@ -1,24 +1,26 @@
 //! The host's own heartbeat on one datastore: written, read back, and so proven.
 //!
-//! [`HeartbeatWriter`] takes the exclusive lock of its own `host-<n>-hb` and keeps it for life; while it is found
-//! held, an older agent of the same host is still ending. It reads the file to go on from the generation that
+//! [`HeartbeatWriter`] takes the exclusive lock of its own `host-<n>-hb` and keeps it; while it is found held, an
+//! older agent of the same host is still ending. It reads the file to go on from the generation that
 //! stands there, then writes one slot each period. A write counts once it is durable *and* the same bytes were
 //! read back; [`HeartbeatWriter::proven`] is the **start** of the last one that counts, which is the only moment
 //! a lease may be reckoned from (reliability 6).
 //!
 //! Promised: no byte is written without the lock, nor over a record of an equal or later life of this host. After
 //! a fault the same bytes go to the same slot until they are read back; the other slot, which holds the last
-//! proven beat, is not touched before.
+//! proven beat, is not touched before. Each such try asks for the lock and reads the file again, since the fault
+//! may have been the loss of the lock (architecture 3, R9), and another life may have written meanwhile.
 //!
 //! Not promised: that a lock once taken is still held. On a datastore that takes locks away silently, the
 //! content alone speaks.
 
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use alloc::vec::Vec;
 
 use ha_core::operation::{Lock, LockOutcome, Read, ReadReply};
-use ha_core::record::{Generation, PairState};
+use ha_core::record::{Generation, PairState, Sealed};
 use ha_core::{
     DatastoreId, Deadline, FileKind, FileName, Identity, Incarnation, Instant, Machine, MachineId,
     MonotonicNow, Outbox, ReadFrom, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig,
@@ -66,15 +68,16 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The own file's lock is held by somebody: an older agent of this host, which may be ending. Told once.
+    /// The own file's lock is held by somebody: an older agent of this host, which may be ending. Told once until
+    /// it is granted.
     LockHeld,
     /// A record of an earlier life of this host stood in the file.
     OlderLife {
         /// The highest incarnation that was found.
         incarnation: Incarnation,
     },
-    /// A record of this life or a later one stood in the file: the own incarnation is not new. Nothing will be
-    /// written; the agent must take a higher one.
+    /// A record of this life or a later one, not written here, stood in the file: the own incarnation is not new.
+    /// Nothing more will be written; the agent must take a higher one.
     IncarnationRepeated {
         /// The highest incarnation that was found.
         found: Incarnation,
@@ -111,7 +114,7 @@ enum Stage {
     Locking { request: RequestId<Lock>, asked: Instant },
     ReadAgain { at: Instant },
     Reading { request: RequestId<Read>, asked: Instant },
-    Beating { next: Instant },
+    Beating,
     Halted,
 }
 
@@ -124,6 +127,7 @@ pub struct HeartbeatWriter {
     mint: TokenMint,
     stage: Stage,
     file: FileWriter,
+    next_beat: Instant,
     generation: Generation,
     counter: u64,
     proven: Option<Instant>,
@@ -144,6 +148,7 @@ impl HeartbeatWriter {
             mint: TokenMint::new(config.machine),
             stage: Stage::LockAgain { at: now },
             file: FileWriter::new(name, &config.timing),
+            next_beat: now,
             generation: Generation::FIRST,
             counter: 0,
             proven: None,
@@ -202,12 +207,16 @@ impl HeartbeatWriter {
         let slot = (HeartbeatRecord::offset(self.generation), record.seal(&identity, self.generation));
         let request = self.file.begin(now, &mut self.mint, slot, true);
         self.request(request);
-        self.stage = Stage::Beating { next: now.after(timing.datastore_write_period) };
+        self.next_beat = now.after(timing.datastore_write_period);
+        self.stage = Stage::Beating;
     }
 
     fn locked(&mut self, now: Instant, outcome: LockOutcome) {
         match outcome {
-            LockOutcome::Granted => return self.read(now),
+            LockOutcome::Granted => {
+                self.held_told = false;
+                return self.read(now);
+            }
             LockOutcome::Held if !self.held_told => {
                 self.held_told = true;
                 self.event(Event::LockHeld);
@@ -235,14 +244,31 @@ impl HeartbeatWriter {
             PairState::Inconsistent { a, b } => Vec::from([*a, *b]),
             PairState::NeverWritten | PairState::Corrupt { .. } => Vec::new(),
         };
-        if let Some(highest) = records.iter().map(|record| record.writer.incarnation).max() {
-            if highest >= incarnation {
-                self.event(Event::IncarnationRepeated { found: highest });
-                self.request(StorageRequest::Unlock { file: self.file.file().clone() });
-                self.stage = Stage::Halted;
-                return;
+        // While bytes are in doubt, this life has written before; its records end at the one in doubt.
+        let in_doubt = !self.file.is_idle();
+        let of_others = |record: &&Sealed<HeartbeatRecord>| match record.writer.incarnation.cmp(&incarnation)
+        {
+            Ordering::Less => false,
+            Ordering::Equal => !in_doubt || record.generation > self.generation,
+            Ordering::Greater => true,
+        };
+        let incarnations = |record: &Sealed<HeartbeatRecord>| record.writer.incarnation;
+        if let Some(found) = records.iter().filter(of_others).map(incarnations).max() {
+            self.event(Event::IncarnationRepeated { found });
+            self.request(StorageRequest::Unlock { file: self.file.file().clone() });
+            self.file.forget();
+            self.stage = Stage::Halted;
+            return;
+        }
+        if in_doubt {
+            self.stage = Stage::Beating;
+            if let Some(request) = self.file.retry(now, &mut self.mint) {
+                self.request(request);
             }
-            self.event(Event::OlderLife { incarnation: highest });
+            return;
+        }
+        if let Some(incarnation) = records.iter().map(incarnations).max() {
+            self.event(Event::OlderLife { incarnation });
         }
         self.counter =
             records.iter().map(|record| record.content.counter.saturating_add(1)).max().unwrap_or(0);
@@ -295,7 +321,7 @@ impl HeartbeatWriter {
             Stage::Locking { asked, .. } | Stage::Reading { asked, .. } => {
                 Some(asked.after(self.config.timing.storage_stall_max))
             }
-            Stage::Beating { .. } => self.file.stalls_at(),
+            Stage::Beating => self.file.stalls_at(),
             Stage::LockAgain { .. } | Stage::ReadAgain { .. } | Stage::Halted => None,
         }
     }
@@ -304,14 +330,16 @@ impl HeartbeatWriter {
         let work = match self.stage {
             Stage::LockAgain { at } => Some(Deadline::new(at, "look again at the own heartbeat lock")),
             Stage::ReadAgain { at } => Some(Deadline::new(at, "read the own heartbeat file again")),
-            Stage::Beating { next } if self.file.is_idle() => {
-                Some(Deadline::new(next, "datastore heartbeat"))
+            Stage::Beating if self.file.is_idle() => {
+                Some(Deadline::new(self.next_beat, "datastore heartbeat"))
             }
-            Stage::Beating { .. } | Stage::Locking { .. } | Stage::Reading { .. } | Stage::Halted => None,
+            Stage::Beating => {
+                self.file.retries_at().map(|at| Deadline::new(at, "datastore heartbeat in doubt"))
+            }
+            Stage::Locking { .. } | Stage::Reading { .. } | Stage::Halted => None,
         };
-        let retry = self.file.retries_at().map(|at| Deadline::new(at, "datastore heartbeat in doubt"));
         let stall = self.stalls_at().filter(|_| !self.stalled);
-        Deadline::soonest([work, retry, stall.map(|at| Deadline::new(at, "datastore heartbeat stalled"))])
+        Deadline::soonest([work, stall.map(|at| Deadline::new(at, "datastore heartbeat stalled"))])
     }
 }
 
@@ -334,7 +362,7 @@ impl Machine for HeartbeatWriter {
                     | Stage::Locking { .. }
                     | Stage::ReadAgain { .. }
                     | Stage::Reading { .. }
-                    | Stage::Beating { .. }
+                    | Stage::Beating
                     | Stage::Halted => return Err(UnknownRequest.into()),
                 }
             }
@@ -370,13 +398,10 @@ impl Machine for HeartbeatWriter {
         match self.stage {
             Stage::LockAgain { at } if at <= now => self.lock(now),
             Stage::ReadAgain { at } if at <= now => self.read(now),
-            Stage::Beating { next } if next <= now && self.file.is_idle() => self.beat(now),
-            Stage::Beating { .. } => {
-                if let Some(request) = self.file.retry(now, &mut self.mint) {
-                    self.request(request);
-                }
-            }
-            Stage::LockAgain { .. }
+            Stage::Beating if self.file.is_idle() && self.next_beat <= now => self.beat(now),
+            Stage::Beating if self.file.retries_at().is_some_and(|at| at <= now) => self.lock(now),
+            Stage::Beating
+            | Stage::LockAgain { .. }
             | Stage::Locking { .. }
             | Stage::ReadAgain { .. }
             | Stage::Reading { .. }

@@ -114,6 +114,40 @@ fn a_stalled_heartbeat_is_overdue_then_stalled_then_there_once() {
     beats.beat();
 }
 
+#[test]
+fn a_heartbeat_comes_back_after_its_lock_was_lost_with_the_descriptor() {
+    let Some(lab) = Lab::open() else { return };
+    let [here, _] = two_hosts(&lab);
+    let mut beats = beats(&here, 1, 1);
+    beats.beat();
+    let before = newest(&here, 1);
+    here.tell("droplocks");
+    assert_eq!(beats.trouble(), StorageFault::Io);
+    beats.recovered();
+    beats.beat();
+    assert!(newest(&here, 1).1 > before.1);
+}
+
+#[test]
+fn a_heartbeat_whose_lock_a_later_life_has_taken_writes_nothing_more() {
+    let Some(lab) = Lab::open() else { return };
+    let [here, _] = two_hosts(&lab);
+    let mut older = beats(&here, 1, 1);
+    older.beat();
+    here.tell("droplocks");
+    let mut later = beats(&here, 1, 2);
+    later.beat();
+    assert_eq!(older.trouble(), StorageFault::Io);
+    older.until("refusal", |event| *event == heartbeat_writer::Event::LockHeld);
+    drop(later);
+    let taken = here.on_disk(&FileKind::Heartbeat(host(1)));
+    let found = Incarnation::new(2);
+    older.until("an end", |event| *event == heartbeat_writer::Event::IncarnationRepeated { found });
+    assert!(older.machine.is_halted());
+    older.go_on_for(ms(300));
+    assert_eq!(here.on_disk(&FileKind::Heartbeat(host(1))), taken);
+}
+
 type Watched = Rig<LivenessWatcher, DatastoreEvidence>;
 
 /// Host 2 watches host 1, and has the proof of its own beats.

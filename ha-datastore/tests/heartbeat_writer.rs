@@ -179,6 +179,50 @@ fn after_a_fault_the_same_bytes_go_to_the_same_slot() {
     }
 }
 
+/// A host's lock can be lost with its descriptor; no retry through that one would ever succeed.
+#[test]
+fn after_a_fault_the_lock_is_taken_afresh_before_anything_is_written() {
+    let (mut writer, mut disk) = (writer(1), Disk::default());
+    settle(&mut writer, &mut disk, at(0));
+    disk.fail_write = Some((name(), StorageFault::Io, false));
+    tick(&mut writer, &mut disk, at(200));
+    disk.fail_write = None;
+
+    // Somebody took it meanwhile.
+    disk.hold_lock(&name(), machine(9, 9));
+    let writes = disk.writes;
+    assert_eq!(tick(&mut writer, &mut disk, at(300)), [Event::LockHeld]);
+    assert_eq!(writer.poll_timeout().unwrap().at, at(500), "it looks again");
+    assert_eq!(tick(&mut writer, &mut disk, at(499)), []);
+    assert_eq!(disk.writes, writes);
+    disk.free_lock(&name());
+    assert_eq!(tick(&mut writer, &mut disk, at(500)), [Event::Recovered, Event::Proven { started: at(500) }]);
+    assert_eq!(on_disk(&mut disk), Some((1, 1)), "the generation in doubt, not the next one");
+}
+
+#[test]
+fn a_life_that_wrote_while_the_lock_was_lost_is_not_written_over() {
+    // A later life, or one that took the same incarnation.
+    for (life, generation) in [(2, 1), (1, 2)] {
+        let (mut writer, mut disk) = (writer(1), Disk::default());
+        settle(&mut writer, &mut disk, at(0));
+        disk.fail_write = Some((name(), StorageFault::Io, false));
+        tick(&mut writer, &mut disk, at(200));
+        disk.fail_write = None;
+        let found = HeartbeatRecord::read(disk.file(&name()), CLUSTER, host(7)).record().unwrap().content;
+        let bytes = found.seal(&identity(7, life), Generation::new(generation));
+        let offset = usize::try_from(HeartbeatRecord::offset(Generation::new(generation))).unwrap();
+        disk.file(&name())[offset..][..4_096].copy_from_slice(&bytes);
+        let (before, writes) = (disk.file(&name()).clone(), disk.writes);
+
+        let events = tick(&mut writer, &mut disk, at(300));
+        assert_eq!(events, [Event::IncarnationRepeated { found: Incarnation::new(life) }]);
+        assert!(writer.is_halted() && !disk.is_locked(&name()));
+        assert_eq!(tick(&mut writer, &mut disk, at(100_000)), []);
+        assert_eq!((disk.writes, disk.file(&name()).clone(), writer.poll_timeout()), (writes, before, None));
+    }
+}
+
 #[test]
 fn other_bytes_read_back_are_a_fault() {
     let (mut writer, mut disk) = (writer(1), Disk::default());
