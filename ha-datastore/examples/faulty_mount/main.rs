@@ -20,16 +20,16 @@ mod snapshot;
 
 use core::error::Error;
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::{env, fs, io, thread};
+use std::{env, fs, thread};
 
 use fuser::{Config, MountOption, SessionACL};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal};
 use rustix::mount::{UnmountFlags, unmount};
 
@@ -39,12 +39,12 @@ use shared::Shared;
 const HELP: &str = "\
 A shared datastore that fails on command: a directory, mounted through FUSE, with faults.
 
-  faulty_mount [--until-stdin-ends] <backing directory> <mount point> <control socket>
+  faulty_mount [--end-with-parent] <backing directory> <mount point> <control socket>
   faulty_mount tell <control socket> <command>
 
 Mount one backing directory twice and you have two hosts with one datastore: files and locks are shared,
-faults are not. Needs root and /dev/fuse. Ends on SIGINT, SIGTERM, `umount`, or the end of its input with
---until-stdin-ends, which ties it to the process that started it.
+faults are not. Needs root and /dev/fuse. Ends on SIGINT, SIGTERM or `umount`; with --end-with-parent also when
+the thread that started it ends, even if the rest of that process hangs in a stalled mount.
 
 Commands, each one datagram, each answered by `ok`, by a status, or by `error: why`:
 
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["tell", socket, command @ ..] if !command.is_empty() => tell(socket, &command.join(" ")),
-        ["--until-stdin-ends", _, _, _] => serve(&arguments[1..], true),
+        ["--end-with-parent", _, _, _] => serve(&arguments[1..], true),
         [_, _, _] => serve(&arguments, false),
         _ => Err("expected a backing directory, a mount point and a control socket; see --help".into()),
     };
@@ -102,7 +102,7 @@ fn tell(socket: &str, command: &str) -> Result<(), Box<dyn Error>> {
     if answer.starts_with("error:") { Err("the command was refused".into()) } else { Ok(()) }
 }
 
-fn serve(places: &[OsString], until_stdin_ends: bool) -> Result<(), Box<dyn Error>> {
+fn serve(places: &[OsString], end_with_parent: bool) -> Result<(), Box<dyn Error>> {
     let [backing, mount_point, socket] =
         [0, 1, 2].map(|place| places.get(place).map(PathBuf::from).unwrap_or_default());
     let shared = Arc::new(Shared::open(&backing).map_err(|error| format!("{}: {error}", backing.display()))?);
@@ -115,6 +115,9 @@ fn serve(places: &[OsString], until_stdin_ends: bool) -> Result<(), Box<dyn Erro
     // Before any thread is started, so that all of them leave these signals to the one that waits.
     let ends = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     ends.thread_block()?;
+    if end_with_parent {
+        set_pdeathsig(Signal::SIGTERM)?;
+    }
     let mut config = Config::default();
     config.mount_options =
         vec![MountOption::FSName(backing.display().to_string()), MountOption::Subtype("faulty_mount".into())];
@@ -130,9 +133,6 @@ fn serve(places: &[OsString], until_stdin_ends: bool) -> Result<(), Box<dyn Erro
             eprintln!("faulty_mount: cannot wait for signals: {error}");
         }
     });
-    if until_stdin_ends {
-        when(&end, || drop(io::stdin().read_to_end(&mut Vec::new())));
-    }
     let controlled = Arc::clone(&shared);
     thread::spawn(move || control::serve(&commands, &controlled));
     println!("mounted");

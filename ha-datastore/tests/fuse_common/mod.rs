@@ -7,7 +7,7 @@ pub(crate) mod rig;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Lab {
     pub(crate) fn open() -> Option<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
         if !Path::new("/dev/fuse").exists() {
-            eprintln!("skipped: no /dev/fuse");
+            say("skipped: no /dev/fuse");
             return None;
         }
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,10 +97,15 @@ impl Drop for Lab {
 /// Ends the process if the test does not end in time. Without the servers nothing of it can hang.
 fn watch(over: &Receiver<()>, test: &str, servers: &Servers) {
     if over.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
-        eprintln!("{test}: not over after {WATCHDOG:?}");
+        say(&format!("{test}: not over after {WATCHDOG:?}"));
         lock(servers).clear();
         std::process::exit(101);
     }
+}
+
+/// To the real standard error: `eprintln` would say it only if the test failed, and not at all before an `exit`.
+fn say(what: &str) {
+    writeln!(io::stderr(), "{what}").unwrap_or(());
 }
 
 fn lock(servers: &Servers) -> MutexGuard<'_, Vec<Server>> {
@@ -123,9 +128,8 @@ impl Server {
             program.display()
         );
         let mut process = Command::new(program)
-            .arg("--until-stdin-ends")
+            .arg("--end-with-parent")
             .args([backing, root, control])
-            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
