@@ -17,16 +17,17 @@ use fuse_common::rig::Rig;
 use fuse_common::{Lab, Node, SOON, pause};
 use ha_core::operation::{StartOutcome, TakeOutcome};
 use ha_core::{
-    FileKind, HolderId, Incarnation, Instant, Machine, StorageFault, VmCompletion, VmEpoch, VmRequest,
+    FileKind, HolderId, Incarnation, Instant, Machine, StorageFault, VmCompletion, VmEpoch, VmRequest, VmUuid,
 };
 use ha_datastore::format::{
-    ListOwnerRecord, OwnerState, PoweronRecord, VmLockRecord, VmLockState, file_size,
+    ListEntry, ListOwnerRecord, OwnerState, PoweronRecord, ProtectedList, Protection, VmLockRecord,
+    VmLockState, file_size,
 };
 use ha_datastore::fs::{LockTry, VmLockFile, boot_clock, fault_of, layout};
 use ha_datastore::ownership::{self, LostReason, OwnershipConfig};
 use ha_datastore::poweron_writer::{self, PoweronWriterConfig};
 use ha_datastore::vm_lock::{self, Ended, RefusedStart, StartExpectation, VmLockConfig};
-use ha_datastore::{Ownership, PoweronWriter, VmLock};
+use ha_datastore::{ChangeId, ListChange, Ownership, PoweronWriter, VmLock};
 
 const LIST: FileKind = FileKind::ProtectedList;
 
@@ -171,6 +172,56 @@ fn an_owner_without_its_datastore_loses_the_right_and_gets_it_back() {
     assert_eq!(owner.loses(), LostReason::Stalled);
     here.tell("clear");
     owner.owns();
+}
+
+fn protect(number: u8) -> ownership::Input {
+    let entry = ListEntry {
+        vm: vm(number),
+        protection: Protection::Protected,
+        version: 1,
+        priority: 3,
+        cpu_reservation_mhz: 500,
+        memory_overhead_mb: 64,
+        intent: None,
+    };
+    ownership::Input::Change { id: ChangeId(number.into()), change: ListChange::Protect(entry) }
+}
+
+/// What host 1's list says to whoever reads it now.
+fn listed(node: &Node) -> Vec<VmUuid> {
+    let bytes = node.on_disk(&FileKind::ProtectedListOf(host(1)));
+    let state = ProtectedList::read(&bytes, CLUSTER, host(1), &GEOMETRY);
+    let record = state.record().unwrap_or_else(|| panic!("{state:?}"));
+    record.content.entries.keys().copied().collect()
+}
+
+#[test]
+fn a_change_that_was_told_durable_is_in_the_list_whatever_fails_next() {
+    let Some(lab) = Lab::open() else { return };
+    let [here, _] = two_hosts(&lab);
+    let mut owner = owner(&here, 1);
+    owner.claim(1, 1);
+    owner.owns();
+    let durable = |id| ownership::Event::Durable { ids: vec![ChangeId(id)] };
+    owner.give(protect(1));
+    owner.until("durable change", |event| *event == durable(1));
+    for fault in ["eio_write", "enospc"] {
+        here.tell(&format!("{fault} in protectedlist.1"));
+        owner.give(protect(2));
+        owner.until("drop", |event| *event == ownership::Event::Dropped { ids: vec![ChangeId(2)] });
+        assert_eq!(listed(&here), [uuid(1)], "{fault}");
+        here.tell("clear");
+        owner.owns();
+    }
+    // Storage that lies: it tears the list and says that all is well. The list before stands, not a mixture.
+    here.tell("torn 200 in protectedlist.1");
+    owner.give(protect(3));
+    owner.until("durable change, as storage said", |event| *event == durable(3));
+    assert_eq!(listed(&here), [uuid(1)]);
+    here.tell("clear");
+    owner.give(protect(4));
+    owner.until("durable change", |event| *event == durable(4));
+    assert_eq!(listed(&here), [uuid(1), uuid(3), uuid(4)], "the next snapshot brings it all");
 }
 
 /// The lock is gone and the owner cannot know: below F3 nobody may try it, so that this harms nobody.
