@@ -1,10 +1,14 @@
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use ha_core::{StorageCompletion, StorageFault};
+
+use super::clock::boot_clock;
 
 /// How completions leave.
 pub(super) type Deliver = Arc<dyn Fn(StorageCompletion) + Send + Sync>;
@@ -39,6 +43,29 @@ impl<J: Job> Lane<J> {
             Err(TrySendError::Full(job)) => job.decline(StorageFault::Expired),
             // The worker panicked in `deliver`.
             Err(TrySendError::Disconnected(job)) => job.decline(StorageFault::Unsupported),
+        }
+    }
+}
+
+/// Answers wait no longer than this for others that go with them.
+const TOGETHER_WITHIN: Duration = Duration::from_millis(1);
+
+/// A worker that finishes each job before it begins the next, and hands on together what was done within a moment
+/// while more was waiting: whoever takes the answers is woken once for all of them.
+pub(super) fn in_batches<J: Job>(
+    deliver: Deliver,
+    perform: impl Fn(J) -> StorageCompletion + Send + 'static,
+) -> impl FnOnce(Receiver<J>) + Send + 'static {
+    move |inbox| {
+        let mut done = Vec::new();
+        while let Ok(job) = inbox.recv() {
+            let began = boot_clock();
+            done.push(perform(job));
+            while boot_clock().since(began) < TOGETHER_WITHIN {
+                let Ok(job) = inbox.try_recv() else { break };
+                done.push(perform(job));
+            }
+            done.drain(..).for_each(|completion| deliver(completion));
         }
     }
 }

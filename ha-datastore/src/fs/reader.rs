@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -11,6 +12,9 @@ use super::clock::boot_clock;
 use super::fault::fault_of;
 use super::lane::Job;
 use super::mount::Mount;
+
+/// So many bytes are asked for without a look at the file's length.
+const LITTLE: usize = 64 * 1024;
 
 /// One `StorageRequest::Read`.
 #[derive(Debug)]
@@ -60,13 +64,18 @@ pub(super) fn prepare(file: &File, from: ReadFrom) -> Result<(), StorageFault> {
 
 /// Reads exactly `length` bytes at `offset`.
 pub(super) fn read_exact(file: &File, offset: u64, length: u32) -> Result<Bytes, StorageFault> {
-    let found = file.metadata().map_err(|error| fault_of(&error))?.len();
-    // Known before memory is asked for.
-    if offset.saturating_add(u64::from(length)) > found {
-        return Err(StorageFault::Short);
-    }
     let length = usize::try_from(length).map_err(|_| StorageFault::Unsupported)?;
+    // Known before much memory is asked for. For little it would be one call more in each poll.
+    if length > LITTLE {
+        let found = file.metadata().map_err(|error| fault_of(&error))?.len();
+        if offset.saturating_add(length as u64) > found {
+            return Err(StorageFault::Short);
+        }
+    }
     let mut bytes = alloc::vec![0; length];
-    file.read_exact_at(&mut bytes, offset).map_err(|error| fault_of(&error))?;
-    Ok(Bytes::from(bytes))
+    match file.read_exact_at(&mut bytes, offset) {
+        Ok(()) => Ok(Bytes::from(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(StorageFault::Short),
+        Err(error) => Err(fault_of(&error)),
+    }
 }

@@ -10,7 +10,7 @@ use ha_core::operation::{LockOutcome, LookOutcome};
 use ha_core::{DatastoreId, FileKind, StorageCompletion, StorageFault, StorageRequest};
 
 use super::held::HeldLocks;
-use super::lane::{Deliver, Lane, one_by_one};
+use super::lane::{Deliver, Lane, in_batches, one_by_one};
 use super::locker::{LockJob, Locker};
 use super::mount::{Mount, OpenError};
 use super::reader::ReadJob;
@@ -96,7 +96,7 @@ impl Datastore {
         };
         let reader = {
             let mount = Arc::clone(&mount);
-            one_by_one(Arc::clone(deliver), move |job: ReadJob| job.perform(&mount))
+            in_batches(Arc::clone(deliver), move |job: ReadJob| job.perform(&mount))
         };
         let locker = Locker::new(Arc::clone(&mount), Arc::clone(&held), Arc::clone(deliver));
         Ok(Self {
