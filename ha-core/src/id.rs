@@ -15,5 +15,6 @@ pub use host::HostId;
 pub use identity::Identity;
 pub use moid::Moid;
 pub use parse::ParseError;
+pub(crate) use parse::cut;
 pub use reign::{Round, Term};
 pub use vm::{VmEpoch, VmId, VmUuid};

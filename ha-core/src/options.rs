@@ -36,7 +36,6 @@ pub use table::OPTIONS;
 pub use value::Value;
 
 use crate::{Limits, Profile, TimingConfig};
-use key_value::Assignment;
 
 const ISOLATION_POLICY_DELAY: &str = "fdm.isolationPolicyDelaySec";
 
@@ -64,7 +63,9 @@ impl Options {
     ///
     /// The first line that is not accepted: its number, what is wrong, and what would be right.
     pub fn parse_key_value(text: &str) -> Result<Self, LineError> {
-        Self::from_assignments(key_value::read(text)?)
+        let mut options = Self::new();
+        key_value::read(text, |name, value| options.set(name, value))?;
+        Ok(options)
     }
 
     /// Reads a subset of TOML 1.0: comments,
@@ -75,12 +76,22 @@ impl Options {
     ///
     /// An option's name is the path of its value, however it is written: `das.slotmeminmb = 64`,
     /// `"das.slotmeminmb" = 64`, or `slotmeminmb = 64` under `[das]`. A value may also be given as a string.
+    /// Allocates at most [`max_allocated`](Self::max_allocated).
     ///
     /// # Errors
     ///
     /// As [`parse_key_value`](Self::parse_key_value).
     pub fn parse_toml(text: &str) -> Result<Self, LineError> {
-        Self::from_assignments(toml::read(text)?)
+        let mut options = Self::new();
+        toml::read(text, |name, value| options.set(name, value))?;
+        Ok(options)
+    }
+
+    /// The most memory, in bytes, that reading a text of `length` bytes holds at once, whatever the text says. Most
+    /// of it goes to tables of TOML, of which each is remembered to refuse a second one.
+    #[must_use]
+    pub const fn max_allocated(length: usize) -> usize {
+        length.saturating_mul(32).saturating_add(16 << 10)
     }
 
     /// Sets one option.
@@ -95,7 +106,7 @@ impl Options {
             return Err(OptionError::Twice { name });
         }
         let Some(checked) = Value::parse(spec.kind, value) else {
-            return Err(OptionError::Value { name, found: error::cut(value), expected: spec.kind });
+            return Err(OptionError::Value { name, found: crate::id::cut(value), expected: spec.kind });
         };
         self.values.insert(name, (spec, checked));
         Ok(())
@@ -193,14 +204,6 @@ impl Options {
     #[must_use]
     pub fn findings(&self, profile: Profile) -> Vec<Finding<'_>> {
         self.iter().filter_map(|(name, spec, value)| finding(profile, name, spec, value)).collect()
-    }
-
-    fn from_assignments(assignments: Vec<Assignment>) -> Result<Self, LineError> {
-        let mut options = Self::new();
-        for Assignment { line, name, value } in assignments {
-            options.set(&name, &value).map_err(|error| LineError { line, error })?;
-        }
-        Ok(options)
     }
 
     fn flag(&self, name: &str) -> Option<bool> {

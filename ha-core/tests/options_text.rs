@@ -77,6 +77,22 @@ fn errors_name_the_line() {
     }
 }
 
+/// Whether a line is bad in itself or by what it sets, the first one is told.
+#[test]
+fn the_first_bad_line_is_told() {
+    let line = |text| {
+        let lines = [Options::parse_toml(text), Options::parse_key_value(text)];
+        lines.map(|parsed| parsed.unwrap_err().line)
+    };
+    assert_eq!(line("das.nosuch = 1\nno assignment"), [1, 1]);
+    assert_eq!(line("no assignment\ndas.nosuch = 1"), [1, 1]);
+    // A value with something behind it sets nothing.
+    assert!(matches!(
+        Options::parse_toml("das.nosuch = 1 2").unwrap_err().error,
+        OptionError::Syntax { found, .. } if found == "2"
+    ));
+}
+
 #[test]
 fn what_is_not_in_the_subset_is_refused_with_what_would_be() {
     const VALUE: &str = "a string in quotes, a number, `true` or `false`";

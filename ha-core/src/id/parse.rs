@@ -13,9 +13,18 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    pub(crate) fn new(what: &'static str, expected: &'static str, found: &str) -> Self {
-        Self { what, expected, found: found.chars().take(64).collect() }
+    /// Keeps the first 64 characters of `found`. One allocation, of exactly their length: at most 256 bytes.
+    #[must_use]
+    pub fn new(what: &'static str, expected: &'static str, found: &str) -> Self {
+        Self { what, expected, found: cut(found) }
     }
+}
+
+/// The first 64 characters of a text, as much as an error repeats. Errors are made for whatever a peer sends, so
+/// this takes one allocation and no more bytes than it keeps.
+pub(crate) fn cut(text: &str) -> String {
+    let end = text.char_indices().nth(64).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default().into()
 }
 
 /// Reads `<prefix><decimal number>`, refusing signs, leading zeros and anything else but one spelling.

@@ -1,6 +1,7 @@
 use alloc::string::String;
 
 use super::spec::{Kind, OptionSpec};
+use crate::id::cut;
 
 /// Why an option was not accepted. Texts that were given are cut to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,11 +63,6 @@ impl OptionError {
     pub(super) fn syntax(expected: &'static str, found: &str) -> Self {
         Self::Syntax { expected, found: cut(found) }
     }
-}
-
-/// As much of a given text as an error repeats.
-pub(super) fn cut(text: &str) -> String {
-    text.chars().take(64).collect()
 }
 
 fn suggestion(nearest: Option<&'static OptionSpec>) -> String {

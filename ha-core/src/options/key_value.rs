@@ -1,30 +1,23 @@
-use alloc::string::String;
-use alloc::vec::Vec;
-
 use super::error::{LineError, OptionError};
 
-/// `name = value` in some line of a text.
-#[derive(Debug)]
-pub(super) struct Assignment {
-    pub(super) line: usize,
-    pub(super) name: String,
-    pub(super) value: String,
-}
-
-/// Reads the form of [`Options::parse_key_value`](super::Options::parse_key_value).
-pub(super) fn read(text: &str) -> Result<Vec<Assignment>, LineError> {
-    let mut assignments = Vec::new();
+/// Reads the form of [`Options::parse_key_value`](super::Options::parse_key_value), and hands each name and value
+/// to `set` before it looks at the next line.
+pub(super) fn read(
+    text: &str,
+    mut set: impl FnMut(&str, &str) -> Result<(), OptionError>,
+) -> Result<(), LineError> {
     for (line, content) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let content = content.trim();
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
-        let Some((name, value)) = content.split_once('=') else {
-            return Err(LineError { line, error: OptionError::syntax("`name = value`", content) });
-        };
-        let value = value.trim();
-        let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-        assignments.push(Assignment { line, name: String::from(name.trim()), value: String::from(bare) });
+        let told = content.split_once('=').ok_or_else(|| OptionError::syntax("`name = value`", content));
+        told.and_then(|(name, value)| {
+            let value = value.trim();
+            let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+            set(name.trim(), bare)
+        })
+        .map_err(|error| LineError { line, error })?;
     }
-    Ok(assignments)
+    Ok(())
 }

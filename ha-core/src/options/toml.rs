@@ -6,15 +6,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::error::{LineError, OptionError};
-use super::key_value::Assignment;
 
 const VALUE: &str = "a string in quotes, a number, `true` or `false`";
 const NEW_TABLE: &str = "a table that does not stand further up";
 
-/// Reads the subset of TOML of [`Options::parse_toml`](super::Options::parse_toml). Tables are flattened: the
-/// name of a value is its table's name, a dot, and its key.
-pub(super) fn read(text: &str) -> Result<Vec<Assignment>, LineError> {
-    let mut assignments = Vec::new();
+/// Reads the subset of TOML of [`Options::parse_toml`](super::Options::parse_toml), and hands each name and value to
+/// `set` before it looks at the next line. Tables are flattened: the name of a value is its table's name, a dot, and
+/// its key.
+pub(super) fn read(
+    text: &str,
+    mut set: impl FnMut(&str, &str) -> Result<(), OptionError>,
+) -> Result<(), LineError> {
     let mut table = String::new();
     let mut tables = BTreeSet::new();
     for (line, content) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
@@ -23,16 +25,18 @@ pub(super) fn read(text: &str) -> Result<Vec<Assignment>, LineError> {
             None | Some('#') => continue,
             Some('[') => header(&mut rest).and_then(|name| {
                 table.clone_from(&name);
-                if tables.insert(name.clone()) { Ok(()) } else { Err(OptionError::syntax(NEW_TABLE, &name)) }
+                let new = tables.insert(name);
+                if new { end(&mut rest) } else { Err(OptionError::syntax(NEW_TABLE, &table)) }
             }),
-            Some(_) => assignment(&mut rest).map(|(key, value)| {
+            Some(_) => assignment(&mut rest).and_then(|(key, value)| {
+                end(&mut rest)?;
                 let name = if table.is_empty() { key } else { [table.as_str(), &key].join(".") };
-                assignments.push(Assignment { line, name, value });
+                set(&name, &value)
             }),
         };
-        read.and_then(|()| end(&mut rest)).map_err(|error| LineError { line, error })?;
+        read.map_err(|error| LineError { line, error })?;
     }
-    Ok(assignments)
+    Ok(())
 }
 
 type Rest<'t> = Peekable<Chars<'t>>;
