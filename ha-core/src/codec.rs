@@ -16,15 +16,16 @@
 //!   elements (a claimed length would cost time and no bytes), nothing that can refuse to be encoded (cells,
 //!   locks, paths).
 //! * Texts are bounded types that check themselves, like [`Moid`](crate::Moid) and [`VmId`](crate::VmId).
-//! * In memory a payload takes at most 16 times its bytes, beyond 1 MiB at most 4 times. This is what a
-//!   length that is only claimed can make [`decode`] allocate, rounded up to the next step:
+//! * In memory a payload takes at most 16 times its bytes, beyond 1 MiB at most 4 times. Lengths that are only
+//!   claimed can claim as much, rounded up to the next step, beside what is decoded already; together that is
+//!   [`max_allocated`]:
 //!
-//! | bytes given | allocated at most |
-//! |---|---|
-//! | 4 KiB | 64 KiB |
-//! | 64 KiB | 1 MiB |
-//! | 1 MiB | 16 MiB |
-//! | 64 MiB | 256 MiB |
+//! | bytes given | claimed at most | allocated at most |
+//! |---|---|---|
+//! | 4 KiB | 64 KiB | 128 KiB |
+//! | 64 KiB | 1 MiB | 2 MiB |
+//! | 1 MiB | 16 MiB | 32 MiB |
+//! | 64 MiB | 256 MiB | 512 MiB |
 //!
 //! Derive `bincode::Encode` and `bincode::Decode`; a crate without bincode among its own dependencies adds
 //! `#[bincode(crate = "ha_core::codec::bincode")]`.
@@ -46,6 +47,11 @@ impl<T: bincode::Encode + bincode::Decode<()>> Payload for T {}
 
 /// The most bytes that any value may have: 64 MiB.
 pub const MAX_ENCODED: usize = 64 << 20;
+
+/// The steps of what lengths may claim, in bytes given.
+const SMALL: usize = 4 << 10;
+const MIDDLE: usize = 64 << 10;
+const LARGE: usize = 1 << 20;
 
 /// A value that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +107,25 @@ pub fn encode<T: Payload>(value: &T, max: usize) -> Result<Vec<u8>, TooLong> {
     Ok(bounded.bytes)
 }
 
-/// Decodes the one value that these bytes are the encoding of.
+/// The most memory, in bytes, that [`decode`] holds at once for so many bytes, whatever they are, for a type that
+/// keeps the [rules](self#rules-for-payloads): what lengths may claim, and what is decoded already.
+#[must_use]
+pub const fn max_allocated(length: usize) -> usize {
+    if length <= SMALL {
+        16 * (SMALL + length)
+    } else if length <= MIDDLE {
+        16 * (MIDDLE + length)
+    } else if length <= LARGE {
+        16 * (LARGE + length)
+    } else if length <= MAX_ENCODED {
+        4 * (MAX_ENCODED + length)
+    } else {
+        // So many are not looked at.
+        0
+    }
+}
+
+/// Decodes the one value that these bytes are the encoding of. Allocates at most [`max_allocated`] for them.
 ///
 /// # Errors
 ///
@@ -112,14 +136,14 @@ pub fn decode<T: Payload>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
     if length > most {
         return Err(DecodeError::TooLong { length, most });
     }
-    let (value, consumed) = if length <= 4 << 10 {
-        decode_within::<T, { 64 << 10 }>(bytes)
-    } else if length <= 64 << 10 {
-        decode_within::<T, { 1 << 20 }>(bytes)
-    } else if length <= 1 << 20 {
-        decode_within::<T, { 16 << 20 }>(bytes)
+    let (value, consumed) = if length <= SMALL {
+        decode_within::<T, { 16 * SMALL }>(bytes)
+    } else if length <= MIDDLE {
+        decode_within::<T, { 16 * MIDDLE }>(bytes)
+    } else if length <= LARGE {
+        decode_within::<T, { 16 * LARGE }>(bytes)
     } else {
-        decode_within::<T, { 256 << 20 }>(bytes)
+        decode_within::<T, { 4 * MAX_ENCODED }>(bytes)
     }
     .map_err(DecodeError::from)?;
     if consumed < length {

@@ -10,9 +10,13 @@
 //! that goes back, completions that it never asked for). If a twin differs although the plain history does not
 //! even repeat itself, R1 is blamed, so that each violation names the rule that is really broken.
 //!
+//! [`Hostile`] makes the bytes for the decoders of peers' frames and of files (R7): they are total, and allocate no
+//! more than they say.
+//!
 //! What the histories cannot show is not promised by passing: they know nothing of what the machine is for.
 
 mod history;
+mod hostile;
 mod rights;
 mod rules;
 mod stray;
@@ -24,6 +28,7 @@ use core::time::Duration;
 
 use crate::{Instant, Machine, Random};
 
+pub use hostile::Hostile;
 pub use rights::{r9_a_storage_fault_ends_only_the_right_it_backed, r10_rights_need_the_clock};
 pub use rules::{
     not_after_is_ahead, r1_deterministic, r2_any_order, r3_no_hot_loop, r4_nothing_lost_by_dropping_effects,

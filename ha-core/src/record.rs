@@ -28,6 +28,8 @@
 //! magic, header sum, version, kind, cluster, writer, slot, length, payload sum, zeros after the payload, and
 //! then what the payload says. All zero is *never written*, not an empty record: the CRC of nothing is zero.
 //!
+//! [`open`] allocates nothing, whatever the bytes are, and [`read_pair`] nothing but what its `decode` does.
+//!
 //! A sum is not authenticity: files are trusted as far as the datastore's permissions go.
 
 mod fault;

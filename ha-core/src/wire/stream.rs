@@ -8,9 +8,11 @@ use super::{Channel, FRAME_OVERHEAD};
 /// Cuts the bytes of one stream into frames, however they arrive.
 ///
 /// It looks at no more than magic, version and length; [`Wire::open`](super::Wire::open) judges the frames.
-/// Take all frames with [`next_frame`](Self::next_frame) after every [`push`](Self::push). Memory follows the
-/// bytes that have arrived, never a length that is only claimed, and stays below
-/// [`CAPACITY`](Self::CAPACITY).
+/// Take all frames with [`next_frame`](Self::next_frame) after every [`push`](Self::push).
+///
+/// Memory follows the bytes that have arrived, never a length that is only claimed: at most two bytes for each of
+/// the most that were ever waiting, and three while the buffer grows; at most [`CAPACITY`](Self::CAPACITY), and
+/// less than twice that while it grows. Each frame that is taken is one more allocation, of exactly its length.
 #[derive(Debug, Default)]
 pub struct StreamBuffer {
     bytes: Vec<u8>,
