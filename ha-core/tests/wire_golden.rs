@@ -157,6 +157,48 @@ fn every_truncation_and_every_extension_is_refused_and_changes_nothing() {
     }
 }
 
+/// The one golden frame without a key; its damaged forms, like the others'.
+#[test]
+fn every_damaged_form_of_the_unauthenticated_frame_is_refused() {
+    let plain = || {
+        let security = Security::Unauthenticated;
+        Wire::new(ha_core::wire::WireConfig { security, ..config(2) }).unwrap()
+    };
+    let frame = from_hex(UNAUTHENTICATED);
+    let mut receiver = plain();
+    for bit in 0..frame.len() * 8 {
+        let mut form = frame.clone();
+        form[bit / 8] ^= 1 << (bit % 8);
+        let reason = refuse_datagram(&mut receiver, at(0), &form);
+        assert!(!reason.is_authentic(), "bit {bit}: {reason:?}");
+    }
+    for length in 0..frame.len() {
+        let expected = if length < 120 { RefusalReason::TooShort } else { RefusalReason::LengthMismatch };
+        assert_eq!(refuse_datagram(&mut receiver, at(0), &frame[..length]), expected);
+    }
+    let opened = receiver.open(at(0), Channel::Datagram, &frame);
+    assert_eq!(opened, plain().open(at(0), Channel::Datagram, &frame));
+}
+
+/// A golden frame that stands in the folder is one of those that the tests above seal, open and damage.
+#[test]
+fn every_golden_file_is_tested() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+
+    let tested: Vec<_> = FrameKind::ALL.map(golden).into_iter().chain([from_hex(UNAUTHENTICATED)]).collect();
+    let mut found = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        assert!(
+            tested.contains(&from_hex(&std::fs::read_to_string(&path).unwrap())),
+            "no test opens and damages {}",
+            path.display()
+        );
+        found += 1;
+    }
+    assert_eq!(found, tested.len());
+}
+
 #[test]
 fn the_worked_example_of_the_manual_is_the_golden_heartbeat() {
     let manual = include_str!("../WIRE.md");
