@@ -1,7 +1,8 @@
 //! What one received slave heartbeat costs: decoded, authenticated, its echo checked, beside its floors.
 //!
 //! `cargo bench -p ha-core`. All figures come from one run, interleaved, as medians of 31 rounds; only their ratios
-//! say something on a shared machine.
+//! say something on a shared machine. The allocations of a received heartbeat are counted in a round of their own:
+//! there must be none.
 #![allow(clippy::print_stdout, reason = "the table is this program's purpose")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
@@ -10,6 +11,7 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use std::time::Instant as Clock;
 
+use allocation_counter::measure;
 use ha_core::wire::{
     Channel, Echo, FrameKind, Key, KeyRing, MAX_SLAVE_HEARTBEAT, Opened, Security, Wire, WireConfig,
 };
@@ -57,9 +59,28 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// How often a master allocates to receive one round of heartbeats.
+fn allocations(hosts: u32) -> u64 {
+    let now = Instant::from_nanos(1_000_000_000);
+    let (mut master, mut slave) = (wire(1, hosts), wire(hosts, hosts));
+    let frames = frames(&mut master, &mut slave, HostId::new(hosts), now);
+    let mut accepted = 0;
+    let taken = measure(|| {
+        for frame in &frames {
+            accepted +=
+                usize::from(matches!(master.open(now, Channel::Datagram, frame), Opened::Accepted(_)));
+        }
+    });
+    assert_eq!(accepted, FRAMES, "each heartbeat is received");
+    taken.count_total
+}
+
 fn main() {
     println!("one slave heartbeat of 160 bytes, ns (median of {ROUNDS})");
-    println!("{:>6} {:>10} {:>10} {:>10} {:>10}", "hosts", "received", "memcpy", "crc32", "mac");
+    println!(
+        "{:>6} {:>10} {:>10} {:>10} {:>10} {:>12}",
+        "hosts", "received", "memcpy", "crc32", "mac", "allocations"
+    );
     for hosts in [3, 32, 1_000, 4_096] {
         let mut taken = [const { Vec::new() }; 4];
         for _ in 0..ROUNDS {
@@ -96,6 +117,8 @@ fn main() {
             }));
         }
         let [received, copied, summed, mac] = taken.map(median);
-        println!("{hosts:>6} {received:>10.1} {copied:>10.1} {summed:>10.1} {mac:>10.1}");
+        let allocated = allocations(hosts);
+        println!("{hosts:>6} {received:>10.1} {copied:>10.1} {summed:>10.1} {mac:>10.1} {allocated:>12}");
+        assert_eq!(allocated, 0, "a received heartbeat allocates nothing");
     }
 }
