@@ -171,7 +171,7 @@ pub(crate) fn encode(message: &ControlMessage) -> Result<Vec<u8>, TooLong> {
     codec::encode(message, MAX_CONTROL)
 }
 
-/// The message of a control frame's payload.
+/// The message of a control frame's payload. Allocates at most [`codec::max_allocated`] for it.
 pub(crate) fn decode(payload: &[u8]) -> Result<ControlMessage, DecodeError> {
     codec::decode(payload, MAX_CONTROL)
 }
@@ -180,3 +180,11 @@ pub(crate) fn decode(payload: &[u8]) -> Result<ControlMessage, DecodeError> {
 pub(crate) fn heartbeat_payload(inventory_generation: u64) -> [u8; 8] {
     inventory_generation.to_le_bytes()
 }
+
+/// What the payload of a heartbeat says; `None` if it is none. Allocates nothing.
+pub(crate) fn heartbeat_generation(payload: &[u8]) -> Option<u64> {
+    payload.try_into().ok().map(u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use ha_heartbeat::Input as MonitorInput;
 use ha_isolation::Input as IsolationInput;
 
 use super::{Agent, Heard};
-use crate::control::heartbeat_payload;
+use crate::control::{heartbeat_generation, heartbeat_payload};
 use crate::{Event, Output};
 
 impl Agent {
@@ -71,7 +71,7 @@ impl Agent {
 
     /// Life, and that is all: a heartbeat can never order anything.
     fn on_heartbeat(&mut self, now: Instant, received: &Received<'_>, echoes: Option<Instant>) {
-        let Ok(generation) = received.payload.try_into().map(u64::from_le_bytes) else {
+        let Some(generation) = heartbeat_generation(received.payload) else {
             self.counters.bad_heartbeat.count();
             return;
         };

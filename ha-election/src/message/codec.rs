@@ -60,7 +60,8 @@ impl Message {
         }
     }
 
-    /// Reads a payload of this kind. Total: any bytes give a message or an error.
+    /// Reads a payload of this kind. Total: any bytes give a message or an error. Allocates once at most, and no more
+    /// bytes than the payload has; nothing for a probe.
     ///
     /// # Errors
     ///
