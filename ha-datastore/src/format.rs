@@ -5,6 +5,10 @@
 //! also be the trace of a lost disk and must never count as free. After that every file is overwritten in
 //! place, slot by slot, in the envelope of [`ha_core::record`].
 //!
+//! Reading is total and bounded. The fixed records (heartbeat, list owner, marker, lock) allocate nothing, whatever
+//! the bytes are; [`PoweronRecord::read`] and [`ProtectedList::read`] at most [`max_allocated`] for the bytes they are
+//! given, whatever their counts claim.
+//!
 //! | file | slots | written by |
 //! |---|---|---|
 //! | `host-<n>-hb` | [`HeartbeatRecord`] | host n |
@@ -27,7 +31,7 @@ mod poweron;
 mod vm_lock;
 
 pub use directory::ClusterDirectory;
-pub use geometry::{Geometry, file_size};
+pub use geometry::{Geometry, file_size, max_allocated};
 pub use heartbeat::HeartbeatRecord;
 pub use list::{ListFull, ProtectedList};
 pub use list_entry::{ListEntry, OrderId, Protection, RestartIntent};

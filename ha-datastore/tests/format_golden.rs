@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use common::{CLUSTER, GEOMETRY, host, identity, term, uuid, vm};
+use common::{CLUSTER, GEOMETRY, golden_file, host, identity, term, uuid, vm};
 use ha_core::record::{Generation, PairState};
 use ha_core::{DatastoreId, Incarnation, Instant, VmEpoch};
 use ha_datastore::format::{
@@ -26,7 +26,7 @@ fn golden(name: &str, file: &[u8]) -> Vec<u8> {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, dump(file)).unwrap();
     }
-    let golden = parse(&std::fs::read_to_string(&path).unwrap());
+    let golden = golden_file(&path);
     assert_eq!(dump(file), dump(&golden), "{name}");
     golden
 }
@@ -42,20 +42,6 @@ fn dump(file: &[u8]) -> String {
         text.push('\n');
     }
     text
-}
-
-fn parse(text: &str) -> Vec<u8> {
-    let mut lines = text.lines();
-    let size = lines.next().unwrap().strip_prefix("size ").unwrap().parse().unwrap();
-    let mut file = vec![0; size];
-    for line in lines {
-        let (offset, bytes) = line.split_once(": ").unwrap();
-        let offset = usize::from_str_radix(offset, 16).unwrap();
-        for (index, byte) in bytes.split(' ').enumerate() {
-            file[offset + index] = u8::from_str_radix(byte, 16).unwrap();
-        }
-    }
-    file
 }
 
 /// The newest record of a file in which nothing is damaged.

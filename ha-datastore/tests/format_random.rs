@@ -1,37 +1,60 @@
-//! A million random payloads in a good envelope, for each reader: a typed state each time, and never a panic.
+//! A million hostile payloads in a good envelope, for each reader: a typed state each time, never a panic, and no
+//! more memory than is stated.
 //!
-//! Random bytes without an envelope end at the first check; here only the payload's own reader stands in the way.
+//! Random bytes without an envelope end at the first check (ha-core tests those); here only the payload's own reader
+//! stands in the way. Payloads are noise, and those of the golden files after changes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
-use common::{CLUSTER, GEOMETRY, host, identity};
-use ha_core::Random;
+use allocation_counter::measure;
+use common::{CLUSTER, GEOMETRY, golden_files, host, identity, term};
+use ha_core::contract::Hostile;
 use ha_core::record::{Generation, PairState, RecordKind, seal};
+use ha_core::{DatastoreId, Limits, VmEpoch, VmId, VmUuid};
 use ha_datastore::format::{
-    HeartbeatRecord, ListOwnerRecord, PowerOffMarker, PoweronRecord, ProtectedList, VmLockRecord,
+    ClusterDirectory, Geometry, HeartbeatRecord, ListEntry, ListOwnerRecord, PowerOffMarker, PoweronRecord,
+    ProtectedList, Protection, VmLockRecord, max_allocated,
 };
+use xxhash_rust::xxh3::xxh3_64;
 
 const PAYLOADS: u32 = 1_000_000;
+const AREA: usize = 4096;
 
-/// Seals random payloads, of lengths up to `longest`, and reads them; tells how many were good records.
-fn read_random<T>(kind: RecordKind, area: usize, longest: u64, read: impl Fn(&[u8]) -> PairState<T>) -> u32 {
-    let mut random = Random::from_seed(u64::from(kind.number()));
-    let mut file = vec![0; 2 * area];
-    let mut payload = Vec::new();
-    let mut good = 0;
-    for _ in 0..PAYLOADS {
-        payload.clear();
-        let length = usize::try_from(random.below(longest + 1)).unwrap();
-        while payload.len() < length {
-            // Small numbers are the interesting ones: counts, states, flags.
-            let word = random.next_u64() >> (8 * random.below(8));
-            payload.extend_from_slice(&word.to_le_bytes());
+/// The payload of a whole slot.
+fn payload_of(slot: &[u8]) -> Vec<u8> {
+    let length = u32::from_le_bytes(slot[64..68].try_into().unwrap());
+    slot[80..80 + usize::try_from(length).unwrap()].to_vec()
+}
+
+/// The payloads of all golden slots of this kind.
+fn golden_payloads(kind: RecordKind) -> Vec<Vec<u8>> {
+    let files = golden_files().into_values();
+    let slots: Vec<Vec<u8>> =
+        files.flat_map(|file| file.chunks(AREA).map(<[u8]>::to_vec).collect::<Vec<_>>()).collect();
+    let of_kind = |slot: &&Vec<u8>| slot.starts_with(b"vHAr") && slot[4..6] == kind.number().to_le_bytes();
+    slots.iter().filter(of_kind).map(|slot| payload_of(slot)).collect()
+}
+
+/// Seals hostile payloads, of lengths up to `longest`, and reads them; tells how many were good records.
+fn attack<T>(kind: RecordKind, longest: usize, bound: usize, read: impl Fn(&[u8]) -> PairState<T>) -> u32 {
+    let goods = golden_payloads(kind);
+    assert!(!goods.is_empty());
+    let mut hostile = Hostile::from_seed(u64::from(kind.number()));
+    let mut file = vec![0; 2 * AREA];
+    let (mut payload, mut good) = (Vec::new(), 0);
+    for round in 0..PAYLOADS {
+        hostile.payload(&goods, longest, &mut payload);
+        if kind == RecordKind::List && round % 4 > 0 && payload.len() > 8 {
+            let sum = xxh3_64(&payload[8..]);
+            payload[..8].copy_from_slice(&sum.to_le_bytes());
         }
-        payload.truncate(length);
-        let slot = seal(kind, &identity(7, 1), Generation::FIRST, &payload, area).unwrap();
-        file[..area].copy_from_slice(&slot);
-        match read(&file) {
+        let slot = seal(kind, &identity(7, 1), Generation::FIRST, &payload, AREA).unwrap();
+        file[..AREA].copy_from_slice(&slot);
+        let mut state = PairState::NeverWritten;
+        let taken = measure(|| state = read(&file));
+        assert!(taken.bytes_max <= bound as u64, "{payload:?}: {taken:?}");
+        match state {
             PairState::Valid { .. } => good += 1,
             PairState::Corrupt { .. } => {}
             PairState::NeverWritten | PairState::Degraded { .. } | PairState::Inconsistent { .. } => {
@@ -42,43 +65,106 @@ fn read_random<T>(kind: RecordKind, area: usize, longest: u64, read: impl Fn(&[u
     good
 }
 
+/// So many of a million, at least, are to pass for records, or nothing behind the first fields was tried.
+const ENOUGH: u32 = PAYLOADS / 50;
+
 #[test]
 fn heartbeats() {
-    let good = read_random(RecordKind::Heartbeat, HeartbeatRecord::AREA, 64, |file| {
-        HeartbeatRecord::read(file, CLUSTER, host(7))
-    });
-    assert!(good > 0, "no payload ever had the right length");
+    let read = |file: &[u8]| HeartbeatRecord::read(file, CLUSTER, host(7));
+    let good = attack(RecordKind::Heartbeat, 64, 0, read);
+    assert!(good > ENOUGH, "{good}");
 }
 
 #[test]
 fn owner_records() {
-    read_random(RecordKind::ListOwner, ListOwnerRecord::AREA, 48, |file| {
-        ListOwnerRecord::read(file, CLUSTER)
-    });
+    let good = attack(RecordKind::ListOwner, 48, 0, |file| ListOwnerRecord::read(file, CLUSTER));
+    assert!(good > ENOUGH, "{good}");
 }
 
 #[test]
 fn markers() {
-    read_random(RecordKind::PowerOffMarker, PowerOffMarker::AREA, 48, |file| {
-        PowerOffMarker::read(file, CLUSTER)
-    });
+    let good = attack(RecordKind::PowerOffMarker, 48, 0, |file| PowerOffMarker::read(file, CLUSTER));
+    assert!(good > ENOUGH, "{good}");
 }
 
 #[test]
 fn lock_records() {
-    read_random(RecordKind::VmLock, VmLockRecord::AREA, 48, |file| VmLockRecord::read(file, CLUSTER));
+    let good = attack(RecordKind::VmLock, 48, 0, |file| VmLockRecord::read(file, CLUSTER));
+    assert!(good > ENOUGH, "{good}");
 }
 
 #[test]
 fn poweron_records() {
-    read_random(RecordKind::Poweron, GEOMETRY.poweron_area(), 160, |file| {
-        PoweronRecord::read(file, CLUSTER, host(7), &GEOMETRY)
-    });
+    let read = |file: &[u8]| PoweronRecord::read(file, CLUSTER, host(7), &GEOMETRY);
+    let good = attack(RecordKind::Poweron, 160, max_allocated(2 * AREA), read);
+    assert!(good > ENOUGH, "{good}");
 }
 
 #[test]
 fn protected_lists() {
-    read_random(RecordKind::List, GEOMETRY.list_area(), 400, |file| {
-        ProtectedList::read(file, CLUSTER, host(7), &GEOMETRY)
-    });
+    let read = |file: &[u8]| ProtectedList::read(file, CLUSTER, host(7), &GEOMETRY);
+    let good = attack(RecordKind::List, 500, max_allocated(2 * AREA), read);
+    assert!(good > ENOUGH, "{good}");
+}
+
+#[test]
+fn names_of_cluster_directories() {
+    let names = ["67e55044-10b1-426f-9247-bb680e5fe0c8-8-k3v9x2ab-vc-1.example.org".to_owned()];
+    let names = names.map(String::into_bytes);
+    let mut hostile = Hostile::from_seed(1);
+    let (mut bytes, mut good) = (Vec::new(), 0);
+    for _ in 0..PAYLOADS {
+        hostile.payload(&names, 400, &mut bytes);
+        let name = String::from_utf8_lossy(&bytes);
+        let mut result = None;
+        let taken = measure(|| result = Some(name.parse::<ClusterDirectory>()));
+        assert!(taken.bytes_max <= ClusterDirectory::MAX_ALLOCATED as u64, "{name}: {taken:?}");
+        if let Some(Ok(directory)) = result {
+            assert_eq!(directory.to_string().to_lowercase(), name.to_lowercase());
+            good += 1;
+        }
+    }
+    assert!(good > ENOUGH, "{good}");
+}
+
+/// Two full slots of the smallest entries: what takes most memory for its bytes.
+#[test]
+fn full_files_stay_within_the_bound() {
+    for vms_per_list in [20, 1_000] {
+        let geometry = Geometry::new(Limits { vms_per_list, vms_per_host: 100, ..Limits::DEFAULT });
+        let area = geometry.list_area();
+        let file = full_list(u32::try_from((area - 80 - 32) / 44).unwrap(), area);
+        let mut state = PairState::NeverWritten;
+        let taken = measure(|| state = ProtectedList::read(&file, CLUSTER, host(7), &geometry));
+        assert!(matches!(state, PairState::Valid { .. }));
+        let bound = max_allocated(file.len()) as u64;
+        assert!((bound / 2..=bound).contains(&taken.bytes_max), "{area}: {taken:?}");
+    }
+    let vms = (0..100_u8).map(|number| (VmUuid::from_bytes([number; 16]), VmEpoch::ZERO)).collect();
+    let record = PoweronRecord { inventory: 1, isolated: false, inventory_complete: true, vms };
+    let slot = |generation| record.seal(&identity(7, 1), Generation::new(generation), &GEOMETRY).unwrap();
+    let file = [slot(4), slot(5)].concat();
+    let taken = measure(|| drop(PoweronRecord::read(&file, CLUSTER, host(7), &GEOMETRY)));
+    assert!(taken.bytes_max > 0 && taken.bytes_max <= max_allocated(file.len()) as u64, "{taken:?}");
+}
+
+/// A file of two slots of `area` bytes, with more entries than such a file would be made for.
+fn full_list(entries: u32, area: usize) -> Vec<u8> {
+    let entry = |number: u32| {
+        let uuid = VmUuid::from_bytes(u128::from(number).to_be_bytes());
+        let vm = VmId::new(uuid, DatastoreId::new(1), "a/b").unwrap();
+        let protection = Protection::Removed;
+        let (version, priority, intent) = (1, 1, None);
+        ListEntry { vm, protection, version, priority, cpu_reservation_mhz: 0, memory_overhead_mb: 0, intent }
+    };
+    let entries = (0..entries).map(entry).map(|entry| (entry.vm.uuid(), entry)).collect();
+    let list = ProtectedList { entries, ..ProtectedList::new(term(1, 7)) };
+    let roomy = Geometry::new(Limits::DEFAULT);
+    [4, 5]
+        .map(|generation| {
+            let generation = Generation::new(generation);
+            let payload = payload_of(&list.seal(&identity(7, 1), generation, &roomy).unwrap());
+            seal(RecordKind::List, &identity(7, 1), generation, &payload, area).unwrap()
+        })
+        .concat()
 }

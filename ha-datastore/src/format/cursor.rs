@@ -1,4 +1,3 @@
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -112,12 +111,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A length of two bytes, then text.
-    pub(super) fn text(&mut self, field: &'static str) -> Result<String, RecordFault> {
+    pub(super) fn text(&mut self, field: &'static str) -> Result<&'a str, RecordFault> {
         let bad = RecordFault::BadContent { field };
         let length = usize::from(self.u16(field)?);
         let (text, rest) = self.rest.split_at_checked(length).ok_or(bad)?;
         self.rest = rest;
-        core::str::from_utf8(text).map(ToString::to_string).map_err(|_| bad)
+        core::str::from_utf8(text).map_err(|_| bad)
     }
 
     /// Bytes that every writer leaves zero.

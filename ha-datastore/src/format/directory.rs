@@ -18,6 +18,9 @@ impl ClusterDirectory {
     /// The directory that holds the cluster directories of a datastore.
     pub const PARENT: &'static str = ".vSphere-HA";
 
+    /// The most memory, in bytes, that parsing holds at once, whatever the text.
+    pub const MAX_ALLOCATED: usize = 512;
+
     const RANDOM: usize = 8;
     const UUID: usize = 36;
     /// A name in a directory has at most 255 bytes; a cluster number at most ten digits.
@@ -33,13 +36,17 @@ impl ClusterDirectory {
     pub fn new(cluster: ClusterId, number: u32, random: &str, manager: &str) -> Result<Self, ParseError> {
         let random_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         if random.len() != Self::RANDOM || !random.bytes().all(random_byte) {
-            return Err(bad("random part of a cluster directory", "8 characters of `a-z` and `0-9`", random));
+            return Err(ParseError::new(
+                "random part of a cluster directory",
+                "8 characters of `a-z` and `0-9`",
+                random,
+            ));
         }
         let manager_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
         let begins_well = manager.starts_with(|first: char| first.is_ascii_alphanumeric());
         if !begins_well || manager.len() > Self::MANAGER || !manager.bytes().all(manager_byte) {
             let expected = "1 to 198 letters, digits, `-` or `.`, the first one a letter or digit";
-            return Err(bad("manager host name", expected, manager));
+            return Err(ParseError::new("manager host name", expected, manager));
         }
         Ok(Self { cluster, number, random: random.to_string(), manager: manager.to_string() })
     }
@@ -75,11 +82,12 @@ impl fmt::Display for ClusterDirectory {
     }
 }
 
+/// Whatever the text, this allocates at most [`ClusterDirectory::MAX_ALLOCATED`] bytes.
 impl FromStr for ClusterDirectory {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let bad = || bad("cluster directory", Self::EXPECTED, text);
+        let bad = || ParseError::new("cluster directory", Self::EXPECTED, text);
         let (uuid, rest) = text.split_at_checked(Self::UUID).ok_or_else(bad)?;
         let mut parts = rest.strip_prefix('-').ok_or_else(bad)?.splitn(3, '-');
         let mut part = || parts.next().ok_or_else(bad);
@@ -87,8 +95,4 @@ impl FromStr for ClusterDirectory {
         let number = number.parse().ok().filter(|parsed: &u32| parsed.to_string() == number);
         Self::new(uuid.parse().map_err(|_| bad())?, number.ok_or_else(bad)?, random, manager)
     }
-}
-
-fn bad(what: &'static str, expected: &'static str, found: &str) -> ParseError {
-    ParseError { what, expected, found: found.chars().take(64).collect() }
 }

@@ -51,6 +51,14 @@ pub fn file_size(kind: &FileKind, geometry: &Geometry) -> u64 {
     }
 }
 
+/// The most memory, in bytes, that reading `length` bytes of a file of records holds at once, both slots together.
+///
+/// A list is what takes most for its bytes: an entry of 44 bytes in a file can be a machine of 250 in a tree.
+#[must_use]
+pub const fn max_allocated(length: usize) -> usize {
+    length.saturating_mul(8)
+}
+
 /// Where a generation's slot begins, in bytes after the first slot.
 pub(super) const fn slot_offset(generation: Generation, area: usize) -> u64 {
     // Areas fit into memory, so they fit into 64 bits.

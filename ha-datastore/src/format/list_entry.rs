@@ -97,7 +97,7 @@ impl ListEntry {
         let memory_overhead_mb = reader.u32("memory overhead")?;
         let config = reader.text("config path")?;
         let vm =
-            VmId::new(uuid, home, &config).map_err(|_| RecordFault::BadContent { field: "config path" })?;
+            VmId::new(uuid, home, config).map_err(|_| RecordFault::BadContent { field: "config path" })?;
         let intent = has_intent.then(|| RestartIntent::read(reader)).transpose()?;
         Ok(Self { vm, protection, version, priority, cpu_reservation_mhz, memory_overhead_mb, intent })
     }

@@ -57,6 +57,29 @@ pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// The bytes of a golden file: its size, then lines of an offset and 16 bytes; what is left out is zero.
+pub(crate) fn golden_file(path: &std::path::Path) -> Vec<u8> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = text.lines();
+    let size = lines.next().unwrap().strip_prefix("size ").unwrap().parse().unwrap();
+    let mut file = vec![0; size];
+    for line in lines {
+        let (offset, bytes) = line.split_once(": ").unwrap();
+        let offset = usize::from_str_radix(offset, 16).unwrap();
+        for (index, byte) in bytes.split(' ').enumerate() {
+            file[offset + index] = u8::from_str_radix(byte, 16).unwrap();
+        }
+    }
+    file
+}
+
+/// Every golden file, by its name without `.hex`.
+pub(crate) fn golden_files() -> BTreeMap<String, Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), golden_file(&path))).collect()
+}
+
 /// Files, locks and faults. A file exists, all zero, as soon as it is named.
 #[derive(Default)]
 pub(crate) struct Disk {
