@@ -21,6 +21,7 @@ pub const LIMITS: Limits = Limits {
     hosts: 32,
     datastores: 1,
     vms_per_list: 512,
+    list_log_records: 1_024,
     vms_per_host: 512,
     open_intents: 512,
     restarts_per_host: 32,

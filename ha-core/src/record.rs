@@ -2,7 +2,8 @@
 //!
 //! A record lies in a *slot area*, a multiple of 4096 bytes that begins on a 4096-byte boundary, so that one
 //! torn sector or page cannot touch two records. A file of slots has two of them, A and B; generation g goes
-//! to slot g mod 2, so the newest whole record survives any damage to the write that follows it.
+//! to slot g mod 2, so the newest whole record survives any damage to the write that follows it. (In the logs of
+//! `protectedlist.<n>` each block is such an area, and the generation is the number of the block.)
 //!
 //! All numbers are little endian:
 //!

@@ -98,9 +98,11 @@ fn list(writer: &Identity, geometry: &Geometry) -> Result<(), Box<dyn core::erro
     let entries = BTreeMap::from([(uuid(), entry)]);
     let list = ProtectedList { version: 31, entries, ..ProtectedList::new(TERM) };
     title(&FileKind::ProtectedListOf(ME), geometry);
-    let file =
-        [list.seal(writer, Generation::FIRST, geometry)?, vec![0; geometry.list_area()].into()].concat();
-    tell("one machine, its restart ordered", &ProtectedList::read(&file, writer.cluster, ME, geometry));
+    let mut file = list.seal(writer, Generation::FIRST, geometry)?.to_vec();
+    file.resize(2 * (geometry.list_area() + geometry.list_log_area()), 0);
+    let state = ProtectedList::read(&file, writer.cluster, ME, geometry);
+    println!("  one machine, its restart ordered: {:?}", state.record().map(|record| &record.content));
+    println!("  its log has room for {} records of changes", geometry.list_log_records());
     Ok(())
 }
 

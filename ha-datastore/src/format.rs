@@ -14,7 +14,7 @@
 //! | `host-<n>-hb` | [`HeartbeatRecord`] | host n |
 //! | `host-<n>-poweron` | one block of text, then [`PoweronRecord`] | host n |
 //! | `protectedlist` | [`ListOwnerRecord`] | whoever holds its lock |
-//! | `protectedlist.<n>` | [`ProtectedList`] | host n |
+//! | `protectedlist.<n>` | [`ProtectedList`], then two logs of changes | host n |
 //! | `poweredoff/<vm uuid>` | [`PowerOffMarker`] | whoever stops the machine |
 //! | `.<config file name>.ha-lock` | [`VmLockRecord`] | whoever holds its lock |
 
@@ -24,7 +24,12 @@ mod geometry;
 mod heartbeat;
 mod list;
 mod list_entry;
+mod list_log;
 mod list_owner;
+mod list_state;
+mod list_sum;
+mod log_reader;
+mod log_record;
 mod marker;
 mod merge;
 mod poweron;
@@ -35,7 +40,10 @@ pub use geometry::{Geometry, file_size, max_allocated};
 pub use heartbeat::HeartbeatRecord;
 pub use list::{ListFull, ProtectedList};
 pub use list_entry::{ListEntry, OrderId, Protection, RestartIntent};
+pub(crate) use list_log::ListLog;
 pub use list_owner::{ListOwnerRecord, OwnerState};
+pub use list_state::{ListDamage, ListState};
+pub use log_record::LogIndex;
 pub use marker::{MarkerState, PowerOffMarker};
 pub use merge::{MergedList, merge};
 pub use poweron::{PoweronRecord, TooManyVms};

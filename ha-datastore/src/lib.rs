@@ -23,8 +23,13 @@
 //! cut short leaves the record before it. A reader accepts two records only if one follows the other; anything
 //! else is [`Inconsistent`](ha_core::record::PairState::Inconsistent), never a choice.
 //!
+//! *A list has a log for each slot.* A group of changes is a few blocks after the snapshot, each written twice and
+//! chained to what it follows; a lost record is known by any later one, and a lost snapshot by its log. See
+//! [`ProtectedList`](format::ProtectedList).
+//!
 //! *In doubt means again.* After any fault the same generation goes to the same slot and is read back. The other
-//! slot holds the only record that is surely there; it is not touched before.
+//! slot holds the only record that is surely there; it is not touched before. (A log in doubt is never continued:
+//! the next snapshot goes to the other slot.)
 //!
 //! *Never written is not empty.* All zero has its own state everywhere. For a lock file it is a refusal.
 //!
@@ -43,10 +48,9 @@
 //!
 //! # What is not there yet
 //!
-//! * The chained log of changes after a list's snapshot: every group of changes writes the whole slot, so limits
-//!   should be set to what a cluster needs. At [`Limits::DEFAULT`](ha_core::Limits::DEFAULT) one slot of a list
-//!   has 18 MiB.
 //! * Markers of machines stopped in isolation have a format, and no machine that writes them.
+//! * A list whose newest snapshot is damaged is known to be old, and its host cannot own the datastore again until
+//!   somebody has looked at the file. What the lost snapshot's log says is not used.
 //! * Numbers that a heartbeat advertises are fixed for the life of its writer.
 //! * The choice of heartbeat datastores, live migration, storage migration.
 //!

@@ -15,7 +15,8 @@
 //! * Nothing is written under a term whose round is not greater than those found on the datastore, save one's
 //!   own: [`Event::RoundSeen`] says which round to exceed.
 //! * A host's list is written by that host alone. A late write of an old owner spoils only its own file.
-//! * One unreadable list is told by name and does not blind the others.
+//! * One unreadable list is told by name and does not blind the others. One that is known to be old is told and
+//!   waited for in the same way, and then used as it is.
 //!
 //! The parent decides when a lock may be tried at all (`may_take`): below F3 only after a sealed release, a
 //! proof, or the takeover wait (architecture 2, 7). Once owned, `may_take` no longer matters.
@@ -31,14 +32,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use ha_core::operation::{Lock, Read};
-use ha_core::record::{RecordFault, Sealed};
+use ha_core::record::{Generation, RecordFault, Sealed};
 use ha_core::{
     DatastoreId, FileKind, FileName, HostId, Identity, Instant, MachineId, MonotonicNow, Outbox, RequestId,
     Round, StorageCompletion, StorageFault, StorageRequest, Term, TimingConfig, TokenMint, UnknownRequest,
 };
 
 use crate::file_writer::{FileWriter, NextGeneration};
-use crate::format::{Geometry, ListFull, ProtectedList};
+use crate::format::{Geometry, ListFull, LogIndex, ProtectedList};
 use crate::protected_list::{ChangeId, ChangeRefused, ListChange, ProtectedListWriter};
 
 /// What an ownership is made of.
@@ -201,6 +202,20 @@ pub enum UnreadableList {
     },
     /// Two whole lists of which none follows the other.
     Inconsistent,
+    /// A newer list was written and is lost. The older one is merged if the newer one does not come back in time.
+    Outdated {
+        /// The newer snapshot.
+        lost: Generation,
+    },
+    /// A record of the log is lost, and a later one is there.
+    BrokenLog {
+        /// The snapshot that the log continues.
+        base: Generation,
+        /// The record that is lost.
+        lost: LogIndex,
+        /// A later one that is there.
+        found: LogIndex,
+    },
 }
 
 /// A mistake of the parent. Nothing has changed.

@@ -2,83 +2,43 @@
 //!
 //! [`ProtectedListWriter`] belongs to an [`Ownership`](crate::Ownership), which alone decides when it may write:
 //! acquiring a datastore and changing its list go to the same file, and two writers of one file could undo each
-//! other. Changes are committed in groups: one snapshot is out at a time, and what comes meanwhile goes with the
-//! next one.
+//! other. Changes are committed in groups: one write is out at a time, and what comes meanwhile goes with the next
+//! one.
+//!
+//! # What is written when
+//!
+//! The first write of a right is a snapshot of the merged list, and so is the first under a higher term. From then
+//! on each group of changes is appended to the log of that snapshot, as records. When the log has no room for a
+//! group, or a snapshot would be no longer, the next generation of the snapshot is written instead, into the other
+//! slot, and its own log begins, empty.
+//!
+//! # What must stay
+//!
+//! All that was ever reported durable stands in the newest snapshot known to be durable and in its log, and both
+//! lie in the half of the file that the next generation does not use. So a snapshot that is cut short costs
+//! nothing, and nothing of its log is written before it is durable.
+//!
+//! A write whose outcome is not known ends the right. If it was a snapshot, its generation is not used up: the
+//! next right writes that generation again, to the same slot, whatever a read shows by then. If it was a group of
+//! changes, its log is never continued: the next right writes the next generation, which does not touch it. Either
+//! way that snapshot is read back before anything follows it.
 
+mod change;
+
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use ha_core::operation::{Read, ReadReply, Write};
 use ha_core::{
     DatastoreId, FileKind, FileName, Identity, Instant, RequestId, StorageFault, StorageRequest, Term,
     TimingConfig, TokenMint, VmId, VmUuid,
 };
 
+pub use change::{ChangeId, ChangeRefused, ListChange};
+
 use crate::file_writer::{FileWriter, NextGeneration, Step};
-use crate::format::{Geometry, ListEntry, ListFull, MergedList, ProtectedList, Protection, RestartIntent};
-
-/// The name of one change, chosen by the parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChangeId(pub u64);
-
-/// One change of the list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListChange {
-    /// Protect a virtual machine, or renew what is known of it. An open restart of it stays open unless the
-    /// entry brings its own.
-    Protect(ListEntry),
-    /// Protect it no longer. Its restart, if one is open, is dropped; a tombstone stays.
-    Unprotect {
-        /// The virtual machine.
-        vm: VmId,
-        /// The manager's protection version.
-        version: u64,
-    },
-    /// Open a restart, or change the open one.
-    SetIntent {
-        /// The virtual machine; it must be protected.
-        vm: VmUuid,
-        /// The restart.
-        intent: RestartIntent,
-    },
-    /// Close the restart. Nothing to do if none is open, or if the machine is no longer protected.
-    CloseIntent {
-        /// The virtual machine.
-        vm: VmUuid,
-    },
-}
-
-/// A change that cannot be made. Nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeRefused {
-    /// The list has no room for it.
-    #[error(transparent)]
-    Full(#[from] ListFull),
-    /// The list knows a newer protection version of this machine.
-    #[error("protection version {given} is older than {current}")]
-    OldVersion {
-        /// The given version.
-        given: u64,
-        /// The version in the list.
-        current: u64,
-    },
-    /// The machine is not protected here.
-    #[error("virtual machine {vm} is not protected here")]
-    NotProtected {
-        /// The virtual machine.
-        vm: VmUuid,
-    },
-    /// The machine has another home.
-    #[error("virtual machine {vm} lives on {home}")]
-    WrongHome {
-        /// The virtual machine.
-        vm: VmUuid,
-        /// Its home.
-        home: DatastoreId,
-    },
-    /// More changes wait than the list may have entries.
-    #[error("too many changes wait to be written")]
-    Busy,
-}
+use crate::format::{Geometry, ListEntry, ListFull, ListLog, MergedList, ProtectedList, Protection};
 
 /// The list of one datastore and its file. See the [module](self).
 #[derive(Debug)]
@@ -90,11 +50,26 @@ pub struct ProtectedListWriter {
     /// The entries' length on disk.
     bytes: usize,
     file: FileWriter,
+    /// Of the next snapshot.
     generation: NextGeneration,
-    /// Changes in the list that no write has begun to carry.
+    /// Whether a write to the file was begun and never seen durable.
+    in_doubt: bool,
+    /// The log of the snapshot that is durable; `None` if the next write must be a snapshot.
+    log: Option<ListLog>,
+    /// What is out.
+    out: Option<Out>,
+    /// Changes in the list that no write has begun to carry, and the entries that they have changed.
     joining: Vec<ChangeId>,
-    /// Changes in the snapshot that is out.
+    changed: BTreeSet<VmUuid>,
+    /// Changes in the write that is out.
     carried: Vec<ChangeId>,
+}
+
+/// A write that is out, with the log as it will be once it is durable.
+#[derive(Clone, Copy, Debug)]
+enum Out {
+    Snapshot(ListLog),
+    Records(ListLog),
 }
 
 impl ProtectedListWriter {
@@ -114,7 +89,11 @@ impl ProtectedListWriter {
             bytes: 0,
             file: FileWriter::new(name, timing),
             generation: NextGeneration::new(),
+            in_doubt: false,
+            log: None,
+            out: None,
             joining: Vec::new(),
+            changed: BTreeSet::new(),
             carried: Vec::new(),
         }
     }
@@ -151,12 +130,33 @@ impl ProtectedListWriter {
         self.bytes = self.list.encoded_len();
     }
 
+    /// Begins to write what has joined, to the log if there is one with room. The term is that of the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_snapshot`].
+    pub(crate) fn write_changes(
+        &mut self,
+        now: Instant,
+        mint: &mut TokenMint,
+        term: Term,
+    ) -> Result<StorageRequest, ListFull> {
+        let version = self.list.version.saturating_add(1);
+        let entries = self.changed.iter().filter_map(|vm| self.list.entries.get(vm));
+        let append = |log: &ListLog| log.append(&self.identity, &self.geometry, (term, version), entries);
+        let Some(write) = self.log.as_ref().and_then(append) else {
+            return self.write_snapshot(now, mint, term);
+        };
+        self.list.version = version;
+        Ok(self.begin(now, mint, (write.offset, write.bytes), Out::Records(write.log)))
+    }
+
     /// Begins to write the whole list under `term`, with every change that has joined.
     ///
     /// # Errors
     ///
     /// [`ListFull`] if the file has no room for it. Single changes are checked, so this is a merged list.
-    pub(crate) fn commit(
+    pub(crate) fn write_snapshot(
         &mut self,
         now: Instant,
         mint: &mut TokenMint,
@@ -165,17 +165,24 @@ impl ProtectedListWriter {
         let (was_term, was_version) = (self.list.term, self.list.version);
         (self.list.term, self.list.version) = (term, was_version.saturating_add(1));
         let generation = self.generation.get();
-        let sealed = self.list.seal(&self.identity, generation, &self.geometry).inspect_err(|_| {
+        let sealed = self.list.seal_snapshot(&self.identity, generation, &self.geometry);
+        let (bytes, sum) = sealed.inspect_err(|_| {
             (self.list.term, self.list.version) = (was_term, was_version);
         })?;
-        let verify = self.generation.is_in_doubt();
         self.generation.begun();
-        self.carried.append(&mut self.joining);
-        let slot = (ProtectedList::offset(generation, &self.geometry), sealed);
-        Ok(self.file.begin(now, mint, slot, verify))
+        let offset = ProtectedList::offset(generation, &self.geometry);
+        Ok(self.begin(now, mint, (offset, bytes), Out::Snapshot(ListLog::new(generation, sum))))
     }
 
-    /// Whether changes wait for the next snapshot.
+    fn begin(&mut self, now: Instant, mint: &mut TokenMint, bytes: (u64, Bytes), out: Out) -> StorageRequest {
+        let verify = core::mem::replace(&mut self.in_doubt, true);
+        self.out = Some(out);
+        self.changed.clear();
+        self.carried.append(&mut self.joining);
+        self.file.begin(now, mint, bytes, verify)
+    }
+
+    /// Whether changes wait for the next write.
     pub(crate) const fn has_changes(&self) -> bool {
         !self.joining.is_empty()
     }
@@ -199,21 +206,30 @@ impl ProtectedListWriter {
         self.file.on_read(now, answered, outcome)
     }
 
-    /// The snapshot is durable: the changes it carried.
+    /// What was out is durable: the changes it carried.
     pub(crate) fn durable(&mut self) -> Vec<ChangeId> {
-        self.generation.durable();
+        self.in_doubt = false;
+        self.log = self.out.take().map(|out| match out {
+            Out::Snapshot(log) => {
+                self.generation.durable();
+                log
+            }
+            Out::Records(log) => log,
+        });
         core::mem::take(&mut self.carried)
     }
 
-    /// Gives up every change that is not durable, and waits for nothing any more.
+    /// Gives up every change that is not durable, and waits for nothing any more. The next write is a snapshot.
     pub(crate) fn forget(&mut self) -> Vec<ChangeId> {
         self.file.forget();
+        (self.log, self.out) = (None, None);
+        self.changed.clear();
         let mut dropped = core::mem::take(&mut self.carried);
         dropped.append(&mut self.joining);
         dropped
     }
 
-    /// Takes a change into the list; the next snapshot carries it.
+    /// Takes a change into the list; the next write carries it.
     pub(crate) fn apply(&mut self, id: ChangeId, change: ListChange) -> Result<(), ChangeRefused> {
         let limit = usize::try_from(self.geometry.limits.vms_per_list).unwrap_or(usize::MAX);
         if self.joining.len() >= limit {
@@ -278,6 +294,7 @@ impl ProtectedListWriter {
         let bytes = self.bytes - known.map_or(0, ListEntry::encoded_len) + entry.encoded_len();
         ProtectedList::check_room(entries, bytes, &self.geometry)?;
         self.bytes = bytes;
+        self.changed.insert(entry.vm.uuid());
         self.list.entries.insert(entry.vm.uuid(), entry);
         Ok(())
     }

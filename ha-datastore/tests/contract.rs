@@ -7,7 +7,7 @@ mod common;
 use core::fmt::{Debug, Write as _};
 use std::collections::BTreeMap;
 
-use common::{Disk, GEOMETRY, HOME, TIMING, at, host, identity, machine, ms, term, uuid, vm};
+use common::{Disk, GEOMETRY, HOME, LOGGED, TIMING, at, host, identity, machine, ms, term, uuid, vm};
 use ha_core::{Instant, Machine, Random, StorageCompletion, StorageFault, StorageRequest, VmEpoch};
 use ha_datastore::format::{ListEntry, PoweronRecord, Protection};
 use ha_datastore::{
@@ -32,7 +32,7 @@ where
     M::Rejected: Debug,
 {
     let mut random = Random::from_seed(seed);
-    let (mut machine, mut disk) = ((subject.new)(), Disk::default());
+    let (mut machine, mut disk) = ((subject.new)(), Disk::new(LOGGED));
     let (mut now, mut out, mut trace) = (0, Vec::new(), String::new());
     for step in 0..STEPS {
         now += random.below(120);
@@ -207,7 +207,7 @@ fn ownership() {
             machine: machine(1, 1),
             datastore: HOME,
             hosts: vec![host(1), host(2), host(3)],
-            geometry: GEOMETRY,
+            geometry: LOGGED,
             timing: TIMING,
         };
         Ownership::new(config, at(0))
@@ -255,10 +255,10 @@ fn every_change_is_answered_once() {
             machine: machine(1, 1),
             datastore: HOME,
             hosts: vec![],
-            geometry: GEOMETRY,
+            geometry: LOGGED,
             timing: TIMING,
         };
-        let (mut owner, mut disk, mut open) = (Ownership::new(config, at(0)), Disk::default(), Vec::new());
+        let (mut owner, mut disk, mut open) = (Ownership::new(config, at(0)), Disk::new(LOGGED), Vec::new());
         owner.handle_input(at(0), ownership::Input::Claim { term: term(1, 1), may_take: true }).unwrap();
         let mut out = Vec::new();
         for step in 0..400 {

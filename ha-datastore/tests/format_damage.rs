@@ -8,7 +8,7 @@ use core::fmt::Debug;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use common::{CLUSTER, GEOMETRY, at, host, identity, term, uuid, vm};
+use common::{CLUSTER, GEOMETRY, at, host, identity, pair_of, term, uuid, vm};
 use ha_core::VmEpoch;
 use ha_core::record::{Generation, PairState, RecordFault, RecordKind, seal};
 use ha_datastore::format::{
@@ -82,7 +82,7 @@ fn list() -> Case<ProtectedList> {
         entries: (1..4).map(|number| (uuid(number), entry(number))).collect(),
     };
     let slots = [(1, A), (2, B)].map(|(n, g)| list(n).seal(&identity(7, 3), g, &GEOMETRY).unwrap().into());
-    let read = |file: &[u8]| ProtectedList::read(file, CLUSTER, host(7), &GEOMETRY);
+    let read = |file: &[u8]| pair_of(ProtectedList::read(file, CLUSTER, host(7), &GEOMETRY));
     Case { kind: RecordKind::List, area: GEOMETRY.list_area(), slots, read }
 }
 

@@ -30,7 +30,25 @@ fn files_have_the_sizes_that_follow_from_the_limits() {
     // 80 + 32 + 192 * 20 = 3,952.
     assert_eq!(size(FileKind::ProtectedListOf(host(1)), &limits(1, 20)), 2 * 4_096);
     assert_eq!(size(FileKind::ProtectedListOf(host(1)), &limits(1, 21)), 2 * 8_192);
-    assert_eq!(size(FileKind::ProtectedListOf(host(1)), &Geometry::new(Limits::DEFAULT)), 2 * 19_202_048);
+    let default = 2 * (19_202_048 + 1_024 * 8_192);
+    assert_eq!(size(FileKind::ProtectedListOf(host(1)), &Geometry::new(Limits::DEFAULT)), default);
+}
+
+#[test]
+fn a_log_is_no_longer_than_its_list_and_no_longer_than_the_limit() {
+    let records = |vms_per_list, list_log_records| {
+        let geometry = Geometry::new(Limits { vms_per_list, list_log_records, ..Limits::DEFAULT });
+        assert_eq!(geometry.list_log_area(), geometry.list_log_records() as usize * 8_192);
+        (geometry.list_area(), geometry.list_log_records())
+    };
+    // 80 + 32 + 192 * 42 = 8,176: as short as a record.
+    assert_eq!(records(42, 9), (8_192, 0));
+    assert_eq!(records(43, 9), (12_288, 1));
+    assert_eq!(records(170, 9), (32_768, 4));
+    assert_eq!(records(170, 4), (32_768, 4));
+    assert_eq!(records(170, 3), (32_768, 3));
+    assert_eq!(records(170, 0), (32_768, 0));
+    assert_eq!(records(u32::MAX, u32::MAX).1, 100_663_296, "192 bytes of 8,192 for each machine");
 }
 
 #[test]

@@ -8,23 +8,24 @@
 mod common;
 
 use allocation_counter::measure;
-use common::{CLUSTER, GEOMETRY, golden_files, host, identity, term};
+use common::golden::all as golden_files;
+use common::{CLUSTER, GEOMETRY, host, identity, pair_of, term};
 use ha_core::contract::Hostile;
 use ha_core::record::{Generation, PairState, RecordKind, seal};
 use ha_core::{DatastoreId, Limits, VmEpoch, VmId, VmUuid};
 use ha_datastore::format::{
-    ClusterDirectory, Geometry, HeartbeatRecord, ListEntry, ListOwnerRecord, PowerOffMarker, PoweronRecord,
-    ProtectedList, Protection, VmLockRecord, max_allocated,
+    ClusterDirectory, Geometry, HeartbeatRecord, ListEntry, ListOwnerRecord, ListState, PowerOffMarker,
+    PoweronRecord, ProtectedList, Protection, VmLockRecord, max_allocated,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 const PAYLOADS: u32 = 1_000_000;
 const AREA: usize = 4096;
 
-/// The payload of a whole slot.
-fn payload_of(slot: &[u8]) -> Vec<u8> {
-    let length = u32::from_le_bytes(slot[64..68].try_into().unwrap());
-    slot[80..80 + usize::try_from(length).unwrap()].to_vec()
+/// The payload of a slot, if it is whole.
+fn payload_of(slot: &[u8]) -> Option<Vec<u8>> {
+    let length = usize::try_from(u32::from_le_bytes(slot[64..68].try_into().unwrap())).unwrap();
+    slot.get(80..80 + length).map(<[u8]>::to_vec)
 }
 
 /// The payloads of all golden slots of this kind.
@@ -33,7 +34,7 @@ fn golden_payloads(kind: RecordKind) -> Vec<Vec<u8>> {
     let slots: Vec<Vec<u8>> =
         files.flat_map(|file| file.chunks(AREA).map(<[u8]>::to_vec).collect::<Vec<_>>()).collect();
     let of_kind = |slot: &&Vec<u8>| slot.starts_with(b"vHAr") && slot[4..6] == kind.number().to_le_bytes();
-    slots.iter().filter(of_kind).map(|slot| payload_of(slot)).collect()
+    slots.iter().filter(of_kind).filter_map(|slot| payload_of(slot)).collect()
 }
 
 /// Seals hostile payloads, of lengths up to `longest`, and reads them; tells how many were good records.
@@ -102,7 +103,7 @@ fn poweron_records() {
 
 #[test]
 fn protected_lists() {
-    let read = |file: &[u8]| ProtectedList::read(file, CLUSTER, host(7), &GEOMETRY);
+    let read = |file: &[u8]| pair_of(ProtectedList::read(file, CLUSTER, host(7), &GEOMETRY));
     let good = attack(RecordKind::List, 500, max_allocated(2 * AREA), read);
     assert!(good > ENOUGH, "{good}");
 }
@@ -133,12 +134,14 @@ fn full_files_stay_within_the_bound() {
     for vms_per_list in [20, 1_000] {
         let geometry = Geometry::new(Limits { vms_per_list, vms_per_host: 100, ..Limits::DEFAULT });
         let area = geometry.list_area();
-        let file = full_list(u32::try_from((area - 80 - 32) / 44).unwrap(), area);
-        let mut state = PairState::NeverWritten;
+        let mut file = full_list(u32::try_from((area - 80 - 32) / 44).unwrap(), area);
+        file.resize(file.len() + 2 * geometry.list_log_area(), 0);
+        let mut state = ListState::NeverWritten;
         let taken = measure(|| state = ProtectedList::read(&file, CLUSTER, host(7), &geometry));
-        assert!(matches!(state, PairState::Valid { .. }));
+        assert!(matches!(state, ListState::Valid { .. }));
         let bound = max_allocated(file.len()) as u64;
-        assert!((bound / 2..=bound).contains(&taken.bytes_max), "{area}: {taken:?}");
+        let of_slots = max_allocated(2 * area) as u64;
+        assert!((of_slots / 2..=bound).contains(&taken.bytes_max), "{area}: {taken:?}");
     }
     let vms = (0..100_u8).map(|number| (VmUuid::from_bytes([number; 16]), VmEpoch::ZERO)).collect();
     let record = PoweronRecord { inventory: 1, isolated: false, inventory_complete: true, vms };
@@ -163,8 +166,54 @@ fn full_list(entries: u32, area: usize) -> Vec<u8> {
     [4, 5]
         .map(|generation| {
             let generation = Generation::new(generation);
-            let payload = payload_of(&list.seal(&identity(7, 1), generation, &roomy).unwrap());
+            let payload = payload_of(&list.seal(&identity(7, 1), generation, &roomy).unwrap()).unwrap();
             seal(RecordKind::List, &identity(7, 1), generation, &payload, area).unwrap()
         })
         .concat()
+}
+
+/// In both copies of the first record of a log; the chain alone would refuse them all, so their readers run first.
+#[test]
+fn list_records() {
+    let geometry = Geometry::new(Limits { vms_per_list: 43, ..Limits::DEFAULT });
+    assert_eq!(geometry.list_log_records(), 1);
+    let list = ProtectedList { version: 1, ..ProtectedList::new(term(1, 7)) };
+    let mut file = list.seal(&identity(7, 1), Generation::FIRST, &geometry).unwrap().to_vec();
+    let log = 2 * geometry.list_area();
+    file.resize(log + 2 * geometry.list_log_area(), 0);
+    let base = file[80..88].to_vec();
+    let goods = golden_payloads(RecordKind::ListLog);
+    let entries: Vec<_> = goods.iter().map(|payload| payload[56..].to_vec()).collect();
+    let mut hostile = Hostile::from_seed(7);
+    let (mut noise, mut broken) = (Vec::new(), 0);
+    for round in 0..PAYLOADS {
+        let payload = if round % 4 == 0 {
+            hostile.payload(&goods, 300, &mut noise);
+            noise.clone()
+        } else {
+            hostile.payload(&entries, 300, &mut noise);
+            // A good beginning: any chain, this base, the only record of its write, any term and version.
+            [&[0; 16], &base[..], &[0; 8], &1_u32.to_le_bytes(), &[0; 20], &noise].concat()
+        };
+        for (copy, generation) in [(0, Generation::FIRST), (1, Generation::new(1))] {
+            let block = seal(RecordKind::ListLog, &identity(7, 1), generation, &payload, AREA).unwrap();
+            file[log + copy * AREA..][..AREA].copy_from_slice(&block);
+        }
+        let mut state = ListState::NeverWritten;
+        let taken = measure(|| state = ProtectedList::read(&file, CLUSTER, host(7), &geometry));
+        assert!(taken.bytes_max <= max_allocated(file.len()) as u64, "{payload:?}: {taken:?}");
+        match state {
+            ListState::Degraded { record, .. } => assert_eq!(record.content, list),
+            ListState::BrokenLog { .. } => broken += 1,
+            // The base is older or newer than the snapshot: a payload of the golden file's.
+            ListState::Valid { record } | ListState::Outdated { record, .. } => {
+                assert_eq!(record.content, list);
+            }
+            state
+            @ (ListState::NeverWritten | ListState::Inconsistent { .. } | ListState::Corrupt { .. }) => {
+                panic!("{state:?}")
+            }
+        }
+    }
+    assert!(broken > ENOUGH, "{broken}");
 }

@@ -25,6 +25,8 @@ pub enum RecordKind {
     PowerOffMarker = 5,
     /// In a virtual machine's lock file.
     VmLock = 6,
+    /// In the logs of `protectedlist.<n>`, after its slots.
+    ListLog = 7,
 }
 
 impl RecordKind {

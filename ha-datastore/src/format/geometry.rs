@@ -1,12 +1,13 @@
 use ha_core::record::{BLOCK, Generation, HEADER};
 use ha_core::{FileKind, Limits};
 
+use super::log_record::LogRecord;
 use super::{HeartbeatRecord, ListOwnerRecord, PowerOffMarker, PoweronRecord, ProtectedList, VmLockRecord};
 
 /// How large the slots of the files are whose content grows with the cluster.
 ///
 /// It follows from the cluster's [`Limits`] and is the same on every host: a file is pre-sized once, when the
-/// datastore is configured, and a reader asks for exactly two slots. Raising a limit means new files.
+/// datastore is configured, and a reader asks for exactly that size. Raising a limit means new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// The maxima of the cluster.
@@ -30,10 +31,28 @@ impl Geometry {
         area(PoweronRecord::FIXED, PoweronRecord::PER_VM, self.limits.vms_per_host)
     }
 
-    /// The slot area of `protectedlist.<n>`, in bytes.
+    /// The slot area of `protectedlist.<n>`, in bytes: the room for one snapshot.
     #[must_use]
     pub fn list_area(&self) -> usize {
         area(ProtectedList::FIXED, Self::LIST_ENTRY, self.limits.vms_per_list)
+    }
+
+    /// How many records each of the two logs of `protectedlist.<n>` has room for.
+    ///
+    /// A log is as long as a snapshot, or as short as the limit says. So a file is at most twice as long as its
+    /// snapshots are, and over time a change costs no more than two records where the limit does not bind. Where a
+    /// snapshot is no longer than a record there is no log.
+    #[must_use]
+    pub fn list_log_records(&self) -> u32 {
+        let area = self.list_area();
+        let records = if area > LogRecord::TWINS { area / LogRecord::TWINS } else { 0 };
+        u32::try_from(records).unwrap_or(u32::MAX).min(self.limits.list_log_records)
+    }
+
+    /// One log of `protectedlist.<n>`, in bytes.
+    #[must_use]
+    pub fn list_log_area(&self) -> usize {
+        usize::try_from(self.list_log_records()).unwrap_or(usize::MAX).saturating_mul(LogRecord::TWINS)
     }
 }
 
@@ -45,7 +64,9 @@ pub fn file_size(kind: &FileKind, geometry: &Geometry) -> u64 {
         FileKind::Heartbeat(_) => HeartbeatRecord::FILE.into(),
         FileKind::Poweron(_) => two(geometry.poweron_area()).saturating_add(PoweronRecord::SLOTS_AT),
         FileKind::ProtectedList => ListOwnerRecord::FILE.into(),
-        FileKind::ProtectedListOf(_) => two(geometry.list_area()),
+        FileKind::ProtectedListOf(_) => {
+            two(geometry.list_area()).saturating_add(two(geometry.list_log_area()))
+        }
         FileKind::PoweredOff(_) => PowerOffMarker::FILE.into(),
         FileKind::VmLock(_) => VmLockRecord::FILE.into(),
     }

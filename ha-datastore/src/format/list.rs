@@ -2,28 +2,41 @@ use alloc::collections::BTreeMap;
 
 use bytes::Bytes;
 use ha_core::record::{
-    Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, read_pair, seal,
+    Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, Sealed, Slot, read_pair, seal,
 };
 use ha_core::{ClusterId, HostId, Identity, Term, VmUuid};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::cursor::{Reader, Writer, check};
 use super::geometry::slot_offset;
-use super::{Geometry, ListEntry};
+use super::list_sum::ListSum;
+use super::log_reader::Logs;
+use super::{Geometry, ListEntry, ListState};
 
 /// The virtual machines that live on a datastore, as one host last wrote them into its `protectedlist.<n>`.
 ///
-/// Each slot holds the whole list. (A chained log of changes after the snapshot, so that one change is one
-/// small write however long the list is, is later work.) Lists are longer than CRC-32 is good for, so the
-/// payload begins with the XXH3 sum of the rest, 64 bits wide.
+/// The file has two slots, each with room for a snapshot, the whole list; and for each slot a log of the changes
+/// since then, so that one change is one small write however long the list is. Generation g of the snapshot is in
+/// slot g mod 2 and its log in log g mod 2, so writing the next generation touches neither.
+///
+/// Lists are longer than CRC-32 is good for, so a snapshot begins with the XXH3 sum of the rest, 64 bits wide.
+/// Each record of the log carries the same sum continued over itself, so records count in the order in which they
+/// were written, right after their own snapshot, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedList {
     /// The term under which it was written.
     pub term: Term,
-    /// One more with each write, over all owners; a merged list continues from the highest.
+    /// One more with each write of a snapshot or of a group of changes, over all owners; a merged list continues
+    /// from the highest.
     pub version: u64,
     /// The entries, each under its own uuid.
     pub entries: BTreeMap<VmUuid, ListEntry>,
+}
+
+/// A whole list as a slot holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    pub(super) list: ProtectedList,
+    pub(super) sum: ListSum,
 }
 
 /// A list that the file was not made for. Nothing was written.
@@ -69,7 +82,14 @@ impl ProtectedList {
         slot_offset(generation, geometry.list_area())
     }
 
-    /// The bytes of the generation's slot.
+    /// Where in the file the log of that slot's snapshot begins, in bytes.
+    pub(super) fn log_offset(slot: Slot, geometry: &Geometry) -> u64 {
+        let logs_at = geometry.list_area().saturating_mul(2);
+        // Areas fit into memory, so they fit into 64 bits.
+        logs_at.saturating_add(slot.offset(geometry.list_log_area())) as u64
+    }
+
+    /// The bytes of the generation's slot: a snapshot.
     ///
     /// # Errors
     ///
@@ -80,6 +100,16 @@ impl ProtectedList {
         generation: Generation,
         geometry: &Geometry,
     ) -> Result<Bytes, ListFull> {
+        self.seal_snapshot(writer, generation, geometry).map(|(bytes, _)| bytes)
+    }
+
+    /// The bytes of the generation's slot, and the sum that its log continues.
+    pub(crate) fn seal_snapshot(
+        &self,
+        writer: &Identity,
+        generation: Generation,
+        geometry: &Geometry,
+    ) -> Result<(Bytes, ListSum), ListFull> {
         let full = ListFull { entries: self.entries.len(), bytes: self.encoded_len() };
         Self::check_room(full.entries, full.bytes, geometry)?;
         let mut body = Writer::default();
@@ -89,35 +119,60 @@ impl ProtectedList {
             entry.write(&mut body);
         }
         let mut payload = body.into_bytes();
-        if let Some((sum, rest)) = payload.split_first_chunk_mut::<{ Self::SUM }>() {
-            *sum = xxh3_64(rest).to_le_bytes();
-        }
-        seal(RecordKind::List, writer, generation, &payload, geometry.list_area()).map_err(|_| full)
+        let Some((place, rest)) = payload.split_first_chunk_mut::<{ Self::SUM }>() else { return Err(full) };
+        let sum = ListSum::of(rest);
+        *place = sum.number().to_le_bytes();
+        let area = geometry.list_area();
+        let bytes = seal(RecordKind::List, writer, generation, &payload, area).map_err(|_| full)?;
+        Ok((bytes, sum))
     }
 
     /// What the whole file of `host` says.
     #[must_use]
-    pub fn read(file: &[u8], cluster: ClusterId, host: HostId, geometry: &Geometry) -> PairState<Self> {
+    pub fn read(file: &[u8], cluster: ClusterId, host: HostId, geometry: &Geometry) -> ListState {
+        let (area, log) = (geometry.list_area(), geometry.list_log_area());
+        let split = file.split_at_checked(area.saturating_mul(2));
+        let Some((slots, bytes)) = split.filter(|(_, logs)| logs.len() == log.saturating_mul(2)) else {
+            let fault = RecordFault::WrongSize { found: file.len() };
+            return ListState::Corrupt { a: fault, b: fault };
+        };
+        let logs = Logs { bytes, records: geometry.list_log_records(), cluster, host };
         let expected = PairExpectation { kind: RecordKind::List, cluster, writer: Some(host) };
-        read_pair(file, geometry.list_area(), &expected, Self::decode)
+        match read_pair(slots, area, &expected, Snapshot::decode) {
+            PairState::NeverWritten if bytes.iter().all(|byte| *byte == 0) => ListState::NeverWritten,
+            PairState::NeverWritten => {
+                ListState::Corrupt { a: RecordFault::NeverWritten, b: RecordFault::NeverWritten }
+            }
+            PairState::Valid { record } => logs.continue_from(record, None),
+            PairState::Degraded { record, other } => logs.continue_from(record, Some(other)),
+            PairState::Inconsistent { a, b } => ListState::Inconsistent { a: list_of(a), b: list_of(b) },
+            PairState::Corrupt { a, b } => ListState::Corrupt { a, b },
+        }
     }
+}
 
+impl Snapshot {
     fn decode(payload: &[u8]) -> Result<Self, RecordFault> {
         let mut reader = Reader::new(payload);
-        let sum = reader.u64("list sum")?;
-        if sum != xxh3_64(reader.rest()) {
+        let sum = ListSum::new(reader.u64("list sum")?);
+        if sum != ListSum::of(reader.rest()) {
             return Err(RecordFault::BadPayload);
         }
-        let mut list =
-            Self { term: reader.term("term")?, version: reader.u64("version")?, entries: BTreeMap::new() };
+        let (term, version) = (reader.term("term")?, reader.u64("version")?);
+        let mut entries: BTreeMap<VmUuid, ListEntry> = BTreeMap::new();
         for _ in 0..reader.u32("count")? {
             let entry = ListEntry::read(&mut reader)?;
             let uuid = entry.vm.uuid();
-            let ascending = list.entries.last_key_value().is_none_or(|(last, _)| *last < uuid);
+            let ascending = entries.last_key_value().is_none_or(|(last, _)| *last < uuid);
             check(ascending, "order of entries")?;
-            list.entries.insert(uuid, entry);
+            entries.insert(uuid, entry);
         }
         reader.end()?;
-        Ok(list)
+        Ok(Self { list: ProtectedList { term, version, entries }, sum })
     }
+}
+
+fn list_of(snapshot: Sealed<Snapshot>) -> Sealed<ProtectedList> {
+    let Sealed { writer, generation, content: Snapshot { list, .. } } = snapshot;
+    Sealed { writer, generation, content: list }
 }

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use ha_core::operation::{LockOutcome, ReadReply};
-use ha_core::record::PairState;
+use ha_core::record::{PairState, Sealed};
 use ha_core::{
     FileKind, FileName, HostId, Identity, Instant, ReadFrom, Round, StorageFault, StorageRequest, Term,
 };
 
 use super::{Claim, Event, Ownership, ReadOf, Stage, UnreadableList};
-use crate::format::{ListOwnerRecord, OwnerState, ProtectedList, merge};
+use crate::format::{ListOwnerRecord, ListState, OwnerState, ProtectedList, file_size, merge};
 
 impl Ownership {
     /// Begins to take the datastore if that is wanted and nothing of an earlier attempt is out.
@@ -170,10 +170,10 @@ impl Ownership {
         }
         self.stage = Stage::ReadingLists { asked: now, lists: Vec::new() };
         self.unread.clear();
-        let length = self.config.geometry.list_area().saturating_mul(2);
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
         for host in self.hosts() {
-            self.read(ReadOf::List(host), FileKind::ProtectedListOf(host), length);
+            let kind = FileKind::ProtectedListOf(host);
+            let length = u32::try_from(file_size(&kind, &self.config.geometry)).unwrap_or(u32::MAX);
+            self.read(ReadOf::List(host), kind, length);
         }
     }
 
@@ -181,7 +181,7 @@ impl Ownership {
         let own = host == self.config.identity.host;
         let reply = match outcome {
             Ok(reply) => Some(reply),
-            // Without the own file nobody knows which of its slots must not be touched.
+            // Without the own file nobody knows which of its slots and logs must not be touched.
             Err(fault) if own => return self.give_up(now, Event::Trouble { fault }),
             Err(fault) => {
                 self.unreadable(host, UnreadableList::Fault(fault));
@@ -201,19 +201,28 @@ impl Ownership {
         }
     }
 
-    fn collect(&mut self, host: HostId, found: PairState<ProtectedList>) {
+    fn collect(&mut self, host: HostId, found: ListState) {
         let why = match found {
-            PairState::NeverWritten => return,
-            PairState::Valid { record } | PairState::Degraded { record, .. } => {
-                if let Stage::ReadingLists { lists, .. } = &mut self.stage {
-                    lists.push(record);
-                }
-                return;
+            ListState::NeverWritten => return,
+            ListState::Valid { record } | ListState::Degraded { record, .. } => {
+                return self.keep_list(record);
             }
-            PairState::Inconsistent { .. } => UnreadableList::Inconsistent,
-            PairState::Corrupt { a, b } => UnreadableList::Corrupt { a, b },
+            // It is waited for like one that cannot be read; if nothing better comes, it is what there is.
+            ListState::Outdated { record, lost } => {
+                self.keep_list(record);
+                UnreadableList::Outdated { lost }
+            }
+            ListState::BrokenLog { base, lost, found } => UnreadableList::BrokenLog { base, lost, found },
+            ListState::Inconsistent { .. } => UnreadableList::Inconsistent,
+            ListState::Corrupt { a, b } => UnreadableList::Corrupt { a, b },
         };
         self.unreadable(host, why);
+    }
+
+    fn keep_list(&mut self, list: Sealed<ProtectedList>) {
+        if let Stage::ReadingLists { lists, .. } = &mut self.stage {
+            lists.push(list);
+        }
     }
 
     fn unreadable(&mut self, host: HostId, why: UnreadableList) {
@@ -258,7 +267,7 @@ impl Ownership {
     /// Writes the list under the claimed term, then the owner record.
     pub(super) fn write_list(&mut self, now: Instant) {
         let Some(Claim { term, .. }) = self.claim else { return self.unlock_to_idle() };
-        match self.list.commit(now, &mut self.mint, term) {
+        match self.list.write_snapshot(now, &mut self.mint, term) {
             Ok(request) => {
                 self.request(request);
                 self.stage = Stage::WritingList { term };

@@ -84,7 +84,7 @@ impl Ownership {
                     self.event(Event::Durable { ids });
                 }
                 if self.list.has_changes() && self.list.file().is_idle() {
-                    match self.list.commit(now, &mut self.mint, term) {
+                    match self.list.write_changes(now, &mut self.mint, term) {
                         Ok(request) => self.request(request),
                         Err(full) => self.give_up(now, Event::MergedListFull(full)),
                     }

@@ -3,22 +3,30 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+pub(crate) mod golden;
+pub(crate) mod owner;
+
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ha_core::operation::{LockOutcome, ReadReply};
+use ha_core::record::PairState;
 use ha_core::{
     BootId, ClusterId, DatastoreId, FileName, HostId, Identity, Incarnation, Instant, Limits, MachineId,
     Profile, Round, StorageCompletion, StorageFault, StorageRequest, Term, TimingConfig, VmId, VmUuid,
 };
-use ha_datastore::format::{Geometry, file_size};
+use ha_datastore::format::{Geometry, ListDamage, ListState, ProtectedList, file_size};
 
 pub(crate) const CLUSTER: ClusterId = ClusterId::from_bytes([0xc1; 16]);
 pub(crate) const HOME: DatastoreId = DatastoreId::new(1);
 pub(crate) const TIMING: TimingConfig = TimingConfig::profile(Profile::Swift);
 pub(crate) const GEOMETRY: Geometry =
     Geometry::new(Limits { hosts: 3, vms_per_list: 20, vms_per_host: 100, ..Limits::DEFAULT });
+/// The same with longer lists: a slot has 32,768 bytes, and a log has room for 4 records. Lists of [`GEOMETRY`]
+/// are too short to have logs.
+pub(crate) const LOGGED: Geometry =
+    Geometry::new(Limits { hosts: 3, vms_per_list: 170, vms_per_host: 100, ..Limits::DEFAULT });
 
 pub(crate) fn host(number: u32) -> HostId {
     HostId::new(number)
@@ -57,32 +65,25 @@ pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The bytes of a golden file: its size, then lines of an offset and 16 bytes; what is left out is zero.
-pub(crate) fn golden_file(path: &std::path::Path) -> Vec<u8> {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut lines = text.lines();
-    let size = lines.next().unwrap().strip_prefix("size ").unwrap().parse().unwrap();
-    let mut file = vec![0; size];
-    for line in lines {
-        let (offset, bytes) = line.split_once(": ").unwrap();
-        let offset = usize::from_str_radix(offset, 16).unwrap();
-        for (index, byte) in bytes.split(' ').enumerate() {
-            file[offset + index] = u8::from_str_radix(byte, 16).unwrap();
+/// What the two slots of a list without a log say.
+pub(crate) fn pair_of(state: ListState) -> PairState<ProtectedList> {
+    match state {
+        ListState::NeverWritten => PairState::NeverWritten,
+        ListState::Valid { record } => PairState::Valid { record },
+        ListState::Degraded { record, damage: ListDamage { slot: Some(other), .. } } => {
+            PairState::Degraded { record, other }
+        }
+        ListState::Inconsistent { a, b } => PairState::Inconsistent { a, b },
+        ListState::Corrupt { a, b } => PairState::Corrupt { a, b },
+        ListState::Degraded { .. } | ListState::Outdated { .. } | ListState::BrokenLog { .. } => {
+            panic!("a list without a log: {state:?}")
         }
     }
-    file
-}
-
-/// Every golden file, by its name without `.hex`.
-pub(crate) fn golden_files() -> BTreeMap<String, Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    paths.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), golden_file(&path))).collect()
 }
 
 /// Files, locks and faults. A file exists, all zero, as soon as it is named.
-#[derive(Default)]
 pub(crate) struct Disk {
+    geometry: Geometry,
     files: BTreeMap<FileName, Vec<u8>>,
     locks: BTreeMap<FileName, MachineId>,
     /// Writes to this file fail; the bytes land if the flag says so.
@@ -92,9 +93,20 @@ pub(crate) struct Disk {
     pub(crate) writes: usize,
 }
 
+impl Default for Disk {
+    fn default() -> Self {
+        Self::new(GEOMETRY)
+    }
+}
+
 impl Disk {
+    pub(crate) fn new(geometry: Geometry) -> Self {
+        let (files, locks) = (BTreeMap::new(), BTreeMap::new());
+        Self { geometry, files, locks, fail_write: None, fail_read: None, writes: 0 }
+    }
+
     pub(crate) fn file(&mut self, name: &FileName) -> &mut Vec<u8> {
-        let size = usize::try_from(file_size(&name.kind, &GEOMETRY)).unwrap();
+        let size = usize::try_from(file_size(&name.kind, &self.geometry)).unwrap();
         self.files.entry(name.clone()).or_insert_with(|| vec![0; size])
     }
 
