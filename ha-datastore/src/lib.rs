@@ -51,6 +51,8 @@
 //! * Markers of machines stopped in isolation have a format, and no machine that writes them.
 //! * A list whose newest snapshot is damaged is known to be old, and its host cannot own the datastore again until
 //!   somebody has looked at the file. What the lost snapshot's log says is not used.
+//! * Zeros in place of the last records of a list's log look like its end. A host knows better of its own list for as
+//!   long as it lives; of another's it cannot tell.
 //! * Numbers that a heartbeat advertises are fixed for the life of its writer.
 //! * The choice of heartbeat datastores, live migration, storage migration.
 //!

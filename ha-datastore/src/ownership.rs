@@ -216,6 +216,14 @@ pub enum UnreadableList {
         /// A later one that is there.
         found: LogIndex,
     },
+    /// The own list says less than was seen durable in it: storage has lost something, or has given out something
+    /// old. That is no information.
+    Regressed {
+        /// The list's version that was durable.
+        seen: u64,
+        /// The version that was read; `None` if the file looks never written.
+        found: Option<u64>,
+    },
 }
 
 /// A mistake of the parent. Nothing has changed.

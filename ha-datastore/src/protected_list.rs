@@ -22,6 +22,8 @@
 //! next right writes that generation again, to the same slot, whatever a read shows by then. If it was a group of
 //! changes, its log is never continued: the next right writes the next generation, which does not touch it. Either
 //! way that snapshot is read back before anything follows it.
+//!
+//! A new right begins with what the file says, which must not be less than this life has seen durable there.
 
 mod change;
 
@@ -38,7 +40,10 @@ use ha_core::{
 pub use change::{ChangeId, ChangeRefused, ListChange};
 
 use crate::file_writer::{FileWriter, NextGeneration, Step};
-use crate::format::{Geometry, ListEntry, ListFull, ListLog, MergedList, ProtectedList, Protection};
+use crate::format::{
+    Geometry, ListEntry, ListFull, ListLog, ListState, MergedList, ProtectedList, Protection,
+};
+use crate::ownership::UnreadableList;
 
 /// The list of one datastore and its file. See the [module](self).
 #[derive(Debug)]
@@ -54,6 +59,8 @@ pub struct ProtectedListWriter {
     generation: NextGeneration,
     /// Whether a write to the file was begun and never seen durable.
     in_doubt: bool,
+    /// The version of the last list that this life has seen durable in the file.
+    durable_version: Option<u64>,
     /// The log of the snapshot that is durable; `None` if the next write must be a snapshot.
     log: Option<ListLog>,
     /// What is out.
@@ -90,6 +97,7 @@ impl ProtectedListWriter {
             file: FileWriter::new(name, timing),
             generation: NextGeneration::new(),
             in_doubt: false,
+            durable_version: None,
             log: None,
             out: None,
             joining: Vec::new(),
@@ -119,8 +127,28 @@ impl ProtectedListWriter {
         &self.file
     }
 
-    pub(crate) const fn generation(&mut self) -> &mut NextGeneration {
-        &mut self.generation
+    /// Takes in what the own file says: which generation comes next. A file that cannot be read says nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`UnreadableList::Regressed`] if it says less than this life has seen durable there. Zeros in place of a
+    /// log's last records look like its end, and nobody else can tell.
+    pub(crate) fn recognize(&mut self, found: &ListState) -> Result<(), UnreadableList> {
+        let version = match found {
+            ListState::NeverWritten => None,
+            ListState::Valid { record } | ListState::Degraded { record, .. } => Some(record.content.version),
+            ListState::Outdated { .. }
+            | ListState::BrokenLog { .. }
+            | ListState::Inconsistent { .. }
+            | ListState::Corrupt { .. } => return Ok(()),
+        };
+        match self.durable_version {
+            Some(seen) if version < Some(seen) => Err(UnreadableList::Regressed { seen, found: version }),
+            Some(_) | None => {
+                self.generation.adopt(found.next_generation());
+                Ok(())
+            }
+        }
     }
 
     /// Begins anew with what all lists say together. Nothing may be out.
@@ -209,6 +237,7 @@ impl ProtectedListWriter {
     /// What was out is durable: the changes it carried.
     pub(crate) fn durable(&mut self) -> Vec<ChangeId> {
         self.in_doubt = false;
+        self.durable_version = Some(self.list.version);
         self.log = self.out.take().map(|out| match out {
             Out::Snapshot(log) => {
                 self.generation.durable();

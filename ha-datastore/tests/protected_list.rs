@@ -289,6 +289,54 @@ fn a_snapshot_in_doubt_keeps_its_slot_until_it_is_durable() {
     assert_eq!(machines(&mut owner).len(), before);
 }
 
+/// Zeros in place of the log look like an empty log, and an older snapshot like a damaged newer one.
+#[test]
+fn what_this_life_saw_durable_must_still_be_there() {
+    for (lost, found) in [(LOGS[0]..LOGS[0] + RECORD, Some(1)), (0..2 * SLOT + RECORD, None)] {
+        let mut owner = owned();
+        owner.give(protect(1));
+        owner.settle();
+        let name = owner.list_file();
+        let good = owner.disk.file(&name).clone();
+        owner.disk.file(&name)[lost].fill(0);
+        owner.give(Input::Expire);
+        owner.news();
+        places(&mut owner);
+        for look in 1..=100 {
+            owner.tick(at(200 * look));
+            owner.settle();
+        }
+        let why = UnreadableList::Regressed { seen: 2, found };
+        assert_eq!(owner.news(), [Event::ListUnreadable { host: host(7), why }]);
+        assert_eq!(places(&mut owner), [], "nothing is written");
+        *owner.disk.file(&name) = good;
+        owner.tick(at(20_200));
+        owner.settle();
+        assert_eq!(owner.news(), [Event::Owned { term: term(12, 7) }]);
+        assert_eq!(machines(&mut owner).len(), 1);
+    }
+}
+
+/// A read that tells nothing does not make a doubtful snapshot less doubtful.
+#[test]
+fn a_snapshot_stays_in_doubt_over_a_read_that_fails_to_make_sense() {
+    let mut owner = owned();
+    owner.give(Input::Expire);
+    owner.tick(at(400));
+    let pending = owner.next_list_write().unwrap();
+    let in_doubt = pending.write.range();
+    fail(&mut owner, pending, &[(0, usize::MAX)]);
+    let name = owner.list_file();
+    let landed = owner.disk.file(&name).clone();
+    owner.disk.file(&name).fill(0xff);
+    owner.tick(at(800));
+    owner.settle();
+    *owner.disk.file(&name) = landed;
+    owner.tick(at(1_200));
+    let again = owner.next_list_write().unwrap();
+    assert_eq!(again.write.range(), in_doubt);
+}
+
 /// Host 1 looks at a list of host 7 that reads as in the golden file of that name.
 fn beside(name: &str) -> Owner {
     let mut disk = Disk::new(LOGGED);

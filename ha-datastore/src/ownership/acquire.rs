@@ -191,10 +191,10 @@ impl Ownership {
         if let Some(reply) = reply {
             let cluster = self.config.identity.cluster;
             let found = ProtectedList::read(&reply.bytes, cluster, host, &self.config.geometry);
-            if own {
-                self.list.generation().adopt(found.next_generation());
+            match if own { self.list.recognize(&found) } else { Ok(()) } {
+                Ok(()) => self.collect(host, found),
+                Err(why) => self.unreadable(host, why),
             }
-            self.collect(host, found);
         }
         if self.reads.is_empty() {
             self.merge(now);
