@@ -191,7 +191,8 @@ impl Ownership {
         if let Some(reply) = reply {
             let cluster = self.config.identity.cluster;
             let found = ProtectedList::read(&reply.bytes, cluster, host, &self.config.geometry);
-            match if own { self.list.recognize(&found) } else { Ok(()) } {
+            let recognized = if own { self.list.recognize(&found) } else { Ok(()) };
+            match recognized {
                 Ok(()) => self.collect(host, found),
                 Err(why) => self.unreadable(host, why),
             }
