@@ -4,7 +4,7 @@ use ha_datastore::HeartbeatWriter;
 use ha_datastore::format::HeartbeatRecord;
 use ha_datastore::heartbeat_writer::{Event, HeartbeatWriterConfig, Input, Output};
 
-use crate::common::{CLUSTER, HOME, TIMING, at, host, identity, machine, ms};
+use crate::common::{CLUSTER, GEOMETRY, HOME, TIMING, at, host, identity, machine, ms};
 use crate::images::Tearing;
 use crate::journal::{Files, Journal};
 use crate::rig::{Fault, Rig, check};
@@ -62,7 +62,7 @@ fn goes_on(image: &Files, found: Option<&HeartbeatRecord>) {
 }
 
 fn journals() -> Vec<Journal> {
-    let created = Rig::created(&[name()]);
+    let created = Rig::created(&GEOMETRY, &[name()]);
     let writes = live(created.clone(), 1, BEATS, None).journal.writes.len();
     Fault::each(writes).into_iter().map(|fault| live(created.clone(), 1, BEATS, fault).journal).collect()
 }

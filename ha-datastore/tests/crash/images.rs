@@ -23,6 +23,8 @@ pub(crate) struct Moment {
     pub(crate) acknowledged: Option<usize>,
     /// How many writes have begun.
     pub(crate) begun: usize,
+    /// How many steps have been taken.
+    pub(crate) step: usize,
 }
 
 /// Shows `look` every image of every moment; returns how many those were. Images that differ in nothing are shown once
@@ -35,7 +37,7 @@ pub(crate) fn for_each_image(
     let mut settled = journal.before.clone();
     let mut doubtful = BTreeSet::new();
     let (mut acknowledged, mut begun, mut images) = (None, 0, 0);
-    for step in &journal.steps {
+    for (taken, step) in (1..).zip(&journal.steps) {
         match *step {
             Step::Begun(number) => {
                 doubtful.insert(number);
@@ -60,7 +62,7 @@ pub(crate) fn for_each_image(
             }
             Step::Acknowledged(number) => acknowledged = Some(number),
         }
-        let moment = Moment { acknowledged, begun };
+        let moment = Moment { acknowledged, begun, step: taken };
         let doubts = Doubts::new(journal, &settled, &doubtful, tearing);
         images += doubts.for_each(&mut settled.clone(), &mut |image| look(&moment, image));
     }

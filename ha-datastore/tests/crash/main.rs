@@ -16,6 +16,7 @@ mod common;
 mod heartbeat;
 mod images;
 mod journal;
+mod list;
 mod poweron;
 mod rig;
 mod vm_lock;

@@ -60,7 +60,7 @@ fn live(before: Files, incarnation: u64, inventories: &[u64], fault: Option<Faul
 
 #[test]
 fn every_image_of_an_inventory_opens_and_goes_on() {
-    let created = Rig::created(&[name()]);
+    let created = Rig::created(&GEOMETRY, &[name()]);
     let run = |fault| live(created.clone(), 1, &[1, 2, 3], fault).journal;
     let journals: Vec<Journal> = Fault::each(run(None).writes.len()).into_iter().map(run).collect();
     let mut images = 0;

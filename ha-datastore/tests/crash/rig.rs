@@ -5,9 +5,8 @@ use bytes::Bytes;
 use ha_core::operation::{LockOutcome, ReadReply};
 use ha_core::record::PairState;
 use ha_core::{FileName, Instant, ReadFrom, StorageCompletion, StorageFault, StorageRequest};
-use ha_datastore::format::file_size;
+use ha_datastore::format::{Geometry, file_size};
 
-use crate::common::GEOMETRY;
 use crate::images::{Moment, Tearing, for_each_image};
 use crate::journal::{Files, Journal};
 
@@ -47,9 +46,13 @@ impl Rig {
     }
 
     /// Files that were created and never written.
-    pub(crate) fn created(names: &[FileName]) -> Files {
-        let size = |name: &FileName| usize::try_from(file_size(&name.kind, &GEOMETRY)).unwrap();
+    pub(crate) fn created(geometry: &Geometry, names: &[FileName]) -> Files {
+        let size = |name: &FileName| usize::try_from(file_size(&name.kind, geometry)).unwrap();
         names.iter().map(|name| (name.clone(), vec![0; size(name)])).collect::<BTreeMap<_, _>>()
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.seen
     }
 
     pub(crate) fn file(&self, name: &FileName) -> &[u8] {
@@ -64,6 +67,12 @@ impl Rig {
         self.seen.get_mut(&file).unwrap()[offset..offset + seen].copy_from_slice(&bytes[..seen]);
         self.journal.settle(number, failed.is_none());
         failed.map_or(Ok(()), |fault| Err(fault.fault))
+    }
+
+    /// A write that was out when its process ended lands after all.
+    pub(crate) fn land_late(&mut self, file: &FileName, offset: u64, bytes: &[u8]) {
+        let offset = usize::try_from(offset).unwrap();
+        self.seen.get_mut(file).unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
     /// [`ReadFrom::Durable`]: whatever was in doubt, this is what storage holds.
