@@ -15,7 +15,7 @@ use ha_agent::{
 };
 use ha_core::contract::{self, Ending, Facts, Subject, Validity, Violation, stray};
 use ha_core::operation::{
-    LockOutcome, LookOutcome, PingOutcome, ReadReply, StartOutcome, StopOutcome, TakeOutcome,
+    LockOutcome, LookOutcome, PingOutcome, ReadReply, ShareOutcome, StartOutcome, StopOutcome, TakeOutcome,
 };
 use ha_core::wire::{Channel, FrameKind};
 use ha_core::{
@@ -146,6 +146,10 @@ impl World {
                 Ending::Fault => Err(StorageFault::Unknown),
                 Ending::Junk => Err(StorageFault::ReadBackDiffers),
             })),
+            VmRequest::ShareLock { token, .. } => {
+                VmCompletion::ShareLock(token.complete(ShareOutcome::Fault(StorageFault::Unsupported)))
+            }
+            VmRequest::Resume { token, .. } => VmCompletion::Start(token.complete(StartOutcome::Failed)),
             VmRequest::Start { token, .. } => VmCompletion::Start(token.complete(match ending {
                 Ending::Well => StartOutcome::Running,
                 Ending::Fault => StartOutcome::Failed,
@@ -294,8 +298,10 @@ impl Subject for World {
             Output::Ping { .. } | Output::Connect { .. } => Facts::ASKED,
             Output::Vm(
                 VmRequest::TakeLock { not_after, .. }
+                | VmRequest::ShareLock { not_after, .. }
                 | VmRequest::WriteRecord { not_after, .. }
                 | VmRequest::Start { not_after, .. }
+                | VmRequest::Resume { not_after, .. }
                 | VmRequest::Stop { not_after, .. },
             ) => Facts { validity: Validity::Until(*not_after), ..Facts::ASKED },
             Output::Vm(VmRequest::Abandon { .. })

@@ -30,9 +30,11 @@ operations! {
     Ping("ping") -> PingOutcome;
     /// Have a holder process take a virtual machine's lock and report the record's bytes.
     TakeVmLock("take VM lock") -> TakeOutcome;
+    /// Have a holder process share the lock of a virtual machine that runs here, and report the record's bytes.
+    ShareVmLock("share VM lock") -> ShareOutcome;
     /// Have the holder write the lock record, sync it and read it back.
     WriteVmRecord("write VM record") -> Result<(), StorageFault>;
-    /// Have the holder become the virtual machine.
+    /// Have the holder become the virtual machine, or hand its lock to the copy that came in.
     StartVm("start VM") -> StartOutcome;
     /// End a virtual machine.
     StopVm("stop VM") -> StopOutcome;
@@ -99,6 +101,24 @@ pub enum TakeOutcome {
     /// Not tried: the request's `not_after` had passed. No holder is left.
     Expired,
     /// Storage or the driver answered otherwise; no holder is left.
+    Fault(StorageFault),
+}
+
+/// How an attempt to share a running virtual machine's lock ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShareOutcome {
+    /// A holder process has a descriptor of the very open file description that carries the lock.
+    Shared {
+        /// Both slots of the lock record, as read while the lock was shared.
+        record: Bytes,
+        /// Whether the locked file's device and inode are still those of its path.
+        same_file: bool,
+    },
+    /// The virtual machine does not run here at that epoch, or not under its lock. No holder is left.
+    NotRunning,
+    /// Not tried: the request's `not_after` had passed. No holder is left.
+    Expired,
+    /// Storage or the driver answered otherwise, or the driver cannot share locks; no holder is left.
     Fault(StorageFault),
 }
 

@@ -1,8 +1,11 @@
 //! What machines ask of the hypervisor's driver. The order of one start: take the lock, write the record, start.
+//!
+//! A record is only ever written by a holder: a process that has won the lock, or one that shares it with the
+//! running virtual machine. Either way the lock cannot come free between the check and the write.
 
 use bytes::Bytes;
 
-use crate::operation::{StartVm, StopVm, TakeVmLock, WriteVmRecord};
+use crate::operation::{ShareVmLock, StartVm, StopVm, TakeVmLock, WriteVmRecord};
 use crate::{Completion, Instant, MachineId, Token, VmEpoch, VmId, VmUuid};
 
 /// One attempt at one virtual machine's lock: the holder process that the driver spawns for it.
@@ -25,6 +28,25 @@ pub enum VmRequest {
         /// The virtual machine.
         vm: VmId,
         /// The holder checks the boot clock right before it tries.
+        not_after: Instant,
+    },
+    /// Spawn a holder that shares the lock of a virtual machine that runs here, and reports the record.
+    ///
+    /// It gets a descriptor of the very open file description that the main process holds (on Linux by
+    /// `pidfd_getfd`, or sent by that process), never one that it opens itself: while it lives, the lock cannot
+    /// come free, and storage that fences the machine fences the holder's writes too. The driver first makes sure
+    /// that the main process is that of this epoch and holds the lock. The holder never becomes a virtual
+    /// machine; it ends, and so drops its share, at `not_after` or when the agent or launcher goes away.
+    ShareLock {
+        /// Answers the request.
+        token: Token<ShareVmLock>,
+        /// Names the holder in later requests.
+        holder: HolderId,
+        /// The virtual machine.
+        vm: VmId,
+        /// The epoch of the running instance.
+        epoch: VmEpoch,
+        /// The holder checks the boot clock right before it reads.
         not_after: Instant,
     },
     /// Have the holder write these bytes of the lock record, sync them, and read them back.
@@ -51,6 +73,22 @@ pub enum VmRequest {
         /// No start after this.
         not_after: Instant,
     },
+    /// Have the holder check the boot clock once more, give its lock to the paused copy of the virtual machine
+    /// that came in by a live migration, and let that copy run.
+    ///
+    /// The copy keeps the open file description until its end. Before any answer but
+    /// [`StartOutcome::Running`](crate::operation::StartOutcome::Running) the driver ends the copy; it never lets
+    /// one run by itself. A driver that has no complete copy answers `Failed`.
+    Resume {
+        /// Answers the request.
+        token: Token<StartVm>,
+        /// The holder that has the lock.
+        holder: HolderId,
+        /// The fencing token to hand to the hypervisor.
+        epoch: VmEpoch,
+        /// Nothing runs on after this.
+        not_after: Instant,
+    },
     /// Have the holder end, and so free the lock. Needs no answer.
     Abandon {
         /// The holder.
@@ -72,9 +110,11 @@ pub enum VmRequest {
 pub enum VmCompletion {
     /// To [`VmRequest::TakeLock`].
     TakeLock(Completion<TakeVmLock>),
+    /// To [`VmRequest::ShareLock`].
+    ShareLock(Completion<ShareVmLock>),
     /// To [`VmRequest::WriteRecord`].
     WriteRecord(Completion<WriteVmRecord>),
-    /// To [`VmRequest::Start`].
+    /// To [`VmRequest::Start`] or [`VmRequest::Resume`].
     Start(Completion<StartVm>),
     /// To [`VmRequest::Stop`].
     Stop(Completion<StopVm>),
@@ -86,6 +126,7 @@ impl VmCompletion {
     pub const fn machine(&self) -> MachineId {
         match self {
             Self::TakeLock(done) => done.machine(),
+            Self::ShareLock(done) => done.machine(),
             Self::WriteRecord(done) => done.machine(),
             Self::Start(done) => done.machine(),
             Self::Stop(done) => done.machine(),

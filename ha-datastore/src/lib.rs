@@ -11,6 +11,9 @@
 //! | [`PoweronWriter`] | own `host-<n>-poweron` | tell which machines run here, and whether I am isolated |
 //! | [`Ownership`] | `protectedlist`, `protectedlist.<n>` | own the datastore's list of protected machines and change it |
 //! | [`VmLock`] | a machine's lock file | start one machine at most once at each epoch |
+//! | [`RecordChange`] | the same | a clean stop; begin a live migration, or take it back |
+//! | [`Incoming`] | the same | let a machine that migrated to here run on |
+//! | [`Relocation`] | the lock files of two homes | move a machine that is off |
 //!
 //! [`format`] holds the bytes; `FORMAT.md` says them in words.
 //!
@@ -54,7 +57,7 @@
 //! * Zeros in place of the last records of a list's log look like its end. A host knows better of its own list for as
 //!   long as it lives; of another's it cannot tell.
 //! * Numbers that a heartbeat advertises are fixed for the life of its writer.
-//! * The choice of heartbeat datastores, live migration, storage migration.
+//! * The choice of heartbeat datastores; the storage migration of a running machine.
 //!
 //! # Features
 //!
@@ -83,4 +86,4 @@ pub use liveness_watcher::LivenessWatcher;
 pub use ownership::Ownership;
 pub use poweron_writer::PoweronWriter;
 pub use protected_list::{ChangeId, ChangeRefused, ListChange, ProtectedListWriter};
-pub use vm_lock::VmLock;
+pub use vm_lock::{Incoming, RecordChange, Relocation, VmLock};

@@ -1,343 +1,79 @@
-//! One attempt to start one virtual machine: win its lock, make the next epoch durable, start.
+//! The lock and record of one virtual machine: start it, change what the record says, let it migrate, move it.
 //!
-//! [`VmLock`] drives a holder process through the sequence of architecture 8 and reads the record that stands
-//! in the lock file. Winning the lock proves that nobody else runs the machine (as far as the datastore's rating
-//! goes); the record says whether it may be started and at which epoch. Every start raises the epoch before it,
-//! so no two instances ever share one.
+//! | machine | what for | record before | record after |
+//! |---|---|---|---|
+//! | [`VmLock`] | one attempt to start | free, running, cleanly off, a lapsed hand-over | running, epoch raised |
+//! | [`RecordChange`] | stopped on purpose | running here | cleanly off |
+//! | | live migration, at the source: begin | running here | handing over |
+//! | | the same: take it back | handing over from here | running here |
+//! | [`Incoming`] | live migration, at the target | handing over to here | running, epoch raised |
+//! | [`Relocation`] | move to another home while off | free, cleanly off | moved; the new home: the same as before |
 //!
-//! Promised: nothing is started unless the lock was won on the very file at the path, the record named this
-//! machine, and its epoch and state were exactly as expected; `Start` leaves only after the raised epoch is
-//! durable and before `not_after`. Nobody but the winner writes the record: it goes to the slot that does not
-//! hold the record just read, so a crash in the middle leaves the old one.
+//! # Who may write
 //!
-//! Once `Start` was sent there is no time limit here: only the driver knows whether the machine runs, and it
-//! answers when the holder has become the machine or has ended.
+//! Nobody without the lock. A holder has *won* it after the machine's end, or *shares* it with the machine while
+//! that runs ([`ha_core::VmRequest::ShareLock`]); then it has the very open file description that the running
+//! machine holds. So between the check of a record and the write that follows from it the lock cannot change
+//! hands, and the machine's end in between changes nothing. Each write goes to the slot that does not hold the
+//! record just read: cut short, it leaves that record standing.
 //!
-//! Not covered: the decay of the newest slot long after it was written. The older record then stands for it, and
-//! its epoch is one lower; an order that names the epoch of the instance it replaces is refused by that.
+//! # Live migration: why never twice
+//!
+//! The source writes *handing over* at epoch e under the lock that its machine holds. The target waits for that
+//! lock, wins it, checks that the record hands over to it at exactly e, makes e + 1 durable, and only then lets
+//! its paused copy run. Where winning the lock proves that the old copy can no longer write (F3, same kernel):
+//!
+//! * The target runs only as the lock's winner, so never beside the source, nor beside anybody else.
+//! * The source goes on only under the lock that it never let go. It takes the hand-over back (*running* at the
+//!   same e) through a share, so with the lock held all along: the target has then not won it, and once it does it
+//!   finds no hand-over to it and ends its copy.
+//! * A third host that wins the lock has the same proof about both: the source has ended or is fenced, the target
+//!   has not run on. It raises e to e + 1; a late target finds e + 1, and ends its copy. So a third start is safe
+//!   at any moment, and no clock is compared for that.
+//! * But it would throw a good copy away. So it also needs a [`LapsedHandOver`]: this very record (epoch and
+//!   generation) was seen to stand for as long as it says, on the observer's own clock, counted from the end of
+//!   one read to the beginning of another. The span starts at the source's write, which is earlier.
+//! * Whoever fails in the middle leaves one of: *running* at e, *handing over* at e, *running* at e + 1, and each
+//!   of them is startable by whoever wins the lock and expects exactly that.
+//!
+//! Below F3 winning a lock proves nothing of a host that lost it without noticing. Then [`Incoming`] does not try
+//! the lock before the source's own word that its machine has stopped, and a third host needs, besides the lapsed
+//! hand-over, a proof of the stop or the takeover wait for source *and* target: [`LapsedHandOver::hosts`] names
+//! them. What is left is what is left for each start there: a holder that is frozen between its look at the clock
+//! and its write for longer than the wait.
+//!
+//! # Storage migration: why never at both homes
+//!
+//! The new home's lock file is created as zeros, which is never startable. [`Relocation`] holds both locks, writes
+//! *moved* into both slots of the old record, and only then the first record of the new one, at e + 1. Before the
+//! first *moved* is durable only the old home is startable, after it neither, and after the last write only the
+//! new one. A move that was cut short is repeated and goes on where it stopped; *moved* at the old home is what
+//! says that it may. A home once left never starts the machine again: to move back, take another folder.
+//!
+//! # Not covered
+//!
+//! * The decay of the newest slot long after it was written. The older record then stands for it, and its epoch
+//!   may be one lower; an order that names the epoch of the instance it replaces is refused by that.
+//! * The storage migration of a running machine.
 
+mod change;
+mod desk;
+mod examine;
+mod homes;
+mod incoming;
 mod judge;
+mod lapse;
+mod record_change;
+mod relocation;
+mod start;
 
-use ha_core::operation::{StartOutcome, StartVm, TakeOutcome, TakeVmLock, WriteVmRecord};
-use ha_core::record::{Generation, Sealed};
-use ha_core::{
-    Deadline, HolderId, Identity, Instant, Machine, MachineId, MonotonicNow, Outbox, RequestId, StorageFault,
-    TokenMint, UnknownRequest, VmCompletion, VmEpoch, VmId, VmRequest,
-};
-
-use crate::format::{VmLockRecord, VmLockState};
-
+pub use change::{Change, RefusedChange};
+pub use desk::JobOutput;
+pub use examine::Unfit;
+pub use homes::{RefusedMove, Side};
+pub use incoming::{Incoming, IncomingConfig, IncomingInput};
 pub use judge::{RefusedStart, StartExpectation};
-
-/// What one attempt is made of.
-#[derive(Clone, Debug)]
-pub struct VmLockConfig {
-    /// The own cluster, host, boot and life.
-    pub identity: Identity,
-    /// The machine's name; completions are routed by it.
-    pub machine: MachineId,
-    /// The holder process of this attempt; unique within one life of the agent.
-    pub holder: HolderId,
-    /// The virtual machine.
-    pub vm: VmId,
-    /// What the record must say.
-    pub expect: StartExpectation,
-    /// Nothing is begun from this moment on.
-    pub not_after: Instant,
-}
-
-/// Everything that can happen to an attempt.
-#[derive(Debug)]
-pub enum Input {
-    /// The driver answered.
-    Vm(VmCompletion),
-}
-
-/// Everything an attempt asks for or tells.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output {
-    /// To the driver.
-    Vm(VmRequest),
-    /// To the parent.
-    Event(Event),
-}
-
-/// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The lock is held and the raised epoch is durable.
-    LockTaken {
-        /// The raised epoch.
-        epoch: VmEpoch,
-    },
-    /// The attempt is over; nothing follows.
-    Ended(Ended),
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The machine runs.
-    Started {
-        /// Its epoch.
-        epoch: VmEpoch,
-    },
-    /// Somebody else holds the lock. A normal outcome, and no failed start.
-    LockHeld,
-    /// The lock was won, but the record does not allow the start. Nothing was written.
-    Refused(RefusedStart),
-    /// `not_after` came first. The epoch may have been raised; the machine was not started.
-    Expired,
-    /// Storage or the driver failed before the start. The epoch may have been raised.
-    Fault(StorageFault),
-    /// The epoch was raised and the start failed.
-    StartFailed {
-        /// The raised epoch.
-        epoch: VmEpoch,
-    },
-    /// The epoch was raised and the holder ended before it became the machine.
-    HolderGone {
-        /// The raised epoch.
-        epoch: VmEpoch,
-    },
-}
-
-/// A mistake of the parent. Nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// The completion answers no open request of this attempt.
-    #[error(transparent)]
-    UnknownRequest(#[from] UnknownRequest),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Taking(RequestId<TakeVmLock>),
-    Raising {
-        request: RequestId<WriteVmRecord>,
-        raised: Sealed<VmLockRecord>,
-    },
-    Starting {
-        request: RequestId<StartVm>,
-        raised: Sealed<VmLockRecord>,
-    },
-    /// The start failed; the record is set back to free before the lock is let go.
-    Freeing {
-        request: RequestId<WriteVmRecord>,
-        epoch: VmEpoch,
-    },
-    Ended,
-}
-
-/// The machine of one attempt. See the [module](self).
-#[derive(Debug)]
-pub struct VmLock {
-    config: VmLockConfig,
-    clock: MonotonicNow,
-    outbox: Outbox<Output>,
-    mint: TokenMint,
-    stage: Stage,
-}
-
-impl VmLock {
-    /// An attempt that asks for the lock at once, or ends at once if `not_after` has come.
-    #[must_use]
-    pub fn new(config: VmLockConfig, now: Instant) -> Self {
-        let mut mint = TokenMint::new(config.machine);
-        let mut outbox = Outbox::new();
-        let stage = if now >= config.not_after {
-            outbox.push(Output::Event(Event::Ended(Ended::Expired)));
-            Stage::Ended
-        } else {
-            let (token, request) = mint.issue();
-            let VmLockConfig { holder, ref vm, not_after, .. } = config;
-            outbox.push(Output::Vm(VmRequest::TakeLock { token, holder, vm: vm.clone(), not_after }));
-            Stage::Taking(request)
-        };
-        Self { config, clock: MonotonicNow::new(now), outbox, mint, stage }
-    }
-
-    /// Whether the attempt is over.
-    #[must_use]
-    pub const fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Ended)
-    }
-
-    fn taken(&mut self, now: Instant, outcome: TakeOutcome) {
-        match outcome {
-            TakeOutcome::Locked { record, same_file } => {
-                let VmLockConfig { identity, ref vm, expect, .. } = self.config;
-                match judge::judge(&record, same_file, identity.cluster, vm.uuid(), expect) {
-                    Ok(found) => self.raise(now, &found),
-                    Err(refused) => self.abandon(Ended::Refused(refused)),
-                }
-            }
-            TakeOutcome::Held => self.end(Ended::LockHeld),
-            TakeOutcome::Expired => self.end(Ended::Expired),
-            TakeOutcome::Fault(fault) => self.end(Ended::Fault(fault)),
-        }
-    }
-
-    fn raise(&mut self, now: Instant, found: &Sealed<VmLockRecord>) {
-        if now >= self.config.not_after {
-            return self.abandon(Ended::Expired);
-        }
-        let Identity { host, incarnation, .. } = self.config.identity;
-        let state = VmLockState::Running { host, incarnation };
-        let epoch = found.content.epoch.next();
-        if epoch == found.content.epoch {
-            // The last epoch there is: a next one could not be told from it.
-            return self.abandon(Ended::Refused(RefusedStart::NotStartable));
-        }
-        let content = VmLockRecord { vm: found.content.vm, epoch, state };
-        let generation = found.generation.next();
-        let raised = Sealed { writer: self.config.identity, generation, content };
-        let request = self.write(&content, generation, self.config.not_after);
-        self.stage = Stage::Raising { request, raised };
-    }
-
-    fn raised(&mut self, now: Instant, raised: Sealed<VmLockRecord>, outcome: Result<(), StorageFault>) {
-        match outcome {
-            Ok(()) => {
-                let epoch = raised.content.epoch;
-                self.event(Event::LockTaken { epoch });
-                if now >= self.config.not_after {
-                    return self.abandon(Ended::Expired);
-                }
-                let (token, request) = self.mint.issue();
-                let VmLockConfig { holder, not_after, .. } = self.config;
-                self.outbox.push(Output::Vm(VmRequest::Start { token, holder, epoch, not_after }));
-                self.stage = Stage::Starting { request, raised };
-            }
-            Err(StorageFault::Expired) => self.abandon(Ended::Expired),
-            Err(fault) => self.abandon(Ended::Fault(fault)),
-        }
-    }
-
-    fn started(&mut self, now: Instant, raised: Sealed<VmLockRecord>, outcome: StartOutcome) {
-        let epoch = raised.content.epoch;
-        match outcome {
-            StartOutcome::Running => self.end(Ended::Started { epoch }),
-            StartOutcome::Expired => self.end(Ended::Expired),
-            StartOutcome::HolderGone => self.end(Ended::HolderGone { epoch }),
-            // The record says `running` here and nobody can change that once the lock is let go. It is startable
-            // either way; `free` spares the next master the question whether this host still lives.
-            StartOutcome::Failed if now < self.config.not_after => {
-                let content = VmLockRecord { state: VmLockState::Free, ..raised.content };
-                let request = self.write(&content, raised.generation.next(), self.config.not_after);
-                self.stage = Stage::Freeing { request, epoch };
-            }
-            StartOutcome::Failed => self.abandon(Ended::StartFailed { epoch }),
-        }
-    }
-
-    fn write(
-        &mut self,
-        record: &VmLockRecord,
-        generation: Generation,
-        not_after: Instant,
-    ) -> RequestId<WriteVmRecord> {
-        let (token, request) = self.mint.issue();
-        let bytes = record.seal(&self.config.identity, generation);
-        let offset = VmLockRecord::offset(generation);
-        let holder = self.config.holder;
-        self.outbox.push(Output::Vm(VmRequest::WriteRecord { token, holder, offset, bytes, not_after }));
-        request
-    }
-
-    fn abandon(&mut self, ended: Ended) {
-        self.outbox.push(Output::Vm(VmRequest::Abandon { holder: self.config.holder }));
-        self.end(ended);
-    }
-
-    fn end(&mut self, ended: Ended) {
-        self.stage = Stage::Ended;
-        self.event(Event::Ended(ended));
-    }
-
-    fn event(&mut self, event: Event) {
-        self.outbox.push(Output::Event(event));
-    }
-
-    fn deadline(&self) -> Option<Deadline> {
-        match self.stage {
-            Stage::Taking(_) | Stage::Raising { .. } | Stage::Freeing { .. } => {
-                Some(Deadline::new(self.config.not_after, "end of an attempt to start a VM"))
-            }
-            Stage::Starting { .. } | Stage::Ended => None,
-        }
-    }
-}
-
-impl Machine for VmLock {
-    type Input = Input;
-    type Output = Output;
-    type Rejected = Rejected;
-
-    fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Rejected> {
-        let Input::Vm(done) = input;
-        match done {
-            VmCompletion::TakeLock(done) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                let Stage::Taking(request) = self.stage else { return Err(UnknownRequest.into()) };
-                expect_open(request == answered)?;
-                let now = self.clock.advance(now);
-                self.taken(now, outcome);
-            }
-            VmCompletion::WriteRecord(done) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                match self.stage {
-                    Stage::Raising { request, raised } if request == answered => {
-                        let now = self.clock.advance(now);
-                        self.raised(now, raised, outcome);
-                    }
-                    // Freed or not, the record is startable at the raised epoch.
-                    Stage::Freeing { request, epoch } if request == answered => {
-                        self.clock.advance(now);
-                        self.abandon(Ended::StartFailed { epoch });
-                    }
-                    Stage::Taking(_)
-                    | Stage::Raising { .. }
-                    | Stage::Starting { .. }
-                    | Stage::Freeing { .. }
-                    | Stage::Ended => return Err(UnknownRequest.into()),
-                }
-            }
-            VmCompletion::Start(done) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                let Stage::Starting { request, raised } = self.stage else {
-                    return Err(UnknownRequest.into());
-                };
-                expect_open(request == answered)?;
-                let now = self.clock.advance(now);
-                self.started(now, raised, outcome);
-            }
-            VmCompletion::Stop(_) => return Err(UnknownRequest.into()),
-        }
-        Ok(())
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        let now = self.clock.advance(now);
-        if now < self.config.not_after {
-            return;
-        }
-        match self.stage {
-            Stage::Taking(_) | Stage::Raising { .. } => self.abandon(Ended::Expired),
-            Stage::Freeing { epoch, .. } => self.abandon(Ended::StartFailed { epoch }),
-            Stage::Starting { .. } | Stage::Ended => {}
-        }
-    }
-
-    fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
-    }
-
-    fn poll_timeout(&self) -> Option<Deadline> {
-        self.outbox.deadline(self.clock.latest(), self.deadline())
-    }
-}
-
-const fn expect_open(is_open: bool) -> Result<(), UnknownRequest> {
-    if is_open { Ok(()) } else { Err(UnknownRequest) }
-}
+pub use lapse::{HandOverWatch, LapsedHandOver};
+pub use record_change::{ChangeEnded, RecordChange, RecordChangeConfig};
+pub use relocation::{MoveEnded, Relocation, RelocationConfig};
+pub use start::{Ended, Event, Input, Output, Rejected, VmLock, VmLockConfig};

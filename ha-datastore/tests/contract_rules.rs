@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use common::{CLUSTER, Disk, GEOMETRY, HOME, TIMING, host, identity, machine, ms, term, uuid, vm};
 use ha_core::contract::{self, Ending, Facts, Subject, Validity, stray};
-use ha_core::operation::{LockOutcome, LookOutcome, ReadReply, StartOutcome, StopOutcome, TakeOutcome};
+use ha_core::operation::{
+    LockOutcome, LookOutcome, ReadReply, ShareOutcome, StartOutcome, StopOutcome, TakeOutcome,
+};
 use ha_core::{
     HolderId, Instant, Random, StorageCompletion, StorageFault, StorageRequest, VmCompletion, VmEpoch,
     VmRequest,
@@ -410,12 +412,17 @@ impl Subject for Starting {
                 };
                 VmCompletion::WriteRecord(token.complete(outcome))
             }
-            VmRequest::Start { token, not_after, .. } => VmCompletion::Start(token.complete(match ending {
-                _ if now > not_after => StartOutcome::Expired,
-                Ending::Well => StartOutcome::Running,
-                Ending::Fault => StartOutcome::Failed,
-                Ending::Junk => StartOutcome::HolderGone,
-            })),
+            VmRequest::Start { token, not_after, .. } | VmRequest::Resume { token, not_after, .. } => {
+                VmCompletion::Start(token.complete(match ending {
+                    _ if now > not_after => StartOutcome::Expired,
+                    Ending::Well => StartOutcome::Running,
+                    Ending::Fault => StartOutcome::Failed,
+                    Ending::Junk => StartOutcome::HolderGone,
+                }))
+            }
+            VmRequest::ShareLock { token, .. } => {
+                VmCompletion::ShareLock(token.complete(ShareOutcome::NotRunning))
+            }
             VmRequest::Stop { token, .. } => VmCompletion::Stop(token.complete(StopOutcome::NotHere)),
             VmRequest::Abandon { .. } => return None,
         }))
@@ -439,8 +446,10 @@ impl Subject for Starting {
         match output {
             vm_lock::Output::Vm(
                 VmRequest::TakeLock { not_after, .. }
+                | VmRequest::ShareLock { not_after, .. }
                 | VmRequest::WriteRecord { not_after, .. }
                 | VmRequest::Start { not_after, .. }
+                | VmRequest::Resume { not_after, .. }
                 | VmRequest::Stop { not_after, .. },
             ) => Facts { validity: Validity::Until(*not_after), ..Facts::ASKED },
             vm_lock::Output::Vm(VmRequest::Abandon { .. }) | vm_lock::Output::Event(_) => Facts::TOLD,

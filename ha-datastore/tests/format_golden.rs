@@ -135,15 +135,37 @@ fn vm_lock() {
     let file = [seal(VmLockState::Free, 8), seal(running, 9)].concat();
     let bytes = golden("ha-lock", &file);
     assert_eq!(newest(VmLockRecord::read(&bytes, CLUSTER)), (9, record(running)));
-    let until = Instant::from_nanos(77);
+    let home = DatastoreId::new(2);
     for state in [
-        VmLockState::HandingOver { target: host(8), until },
-        VmLockState::Moved { home: DatastoreId::new(2) },
+        VmLockState::HandingOver { target: host(8), within: Duration::ZERO },
+        VmLockState::Moved { home, cleanly_off: false },
+        VmLockState::Moved { home, cleanly_off: true },
         VmLockState::CleanlyOff,
     ] {
         let file = [seal(state, 0), vec![0; 4096].into()].concat();
         assert_eq!(newest(VmLockRecord::read(&file, CLUSTER)), (0, record(state)));
     }
+}
+
+#[test]
+fn a_migrating_vm_lock() {
+    let record = |state| VmLockRecord { vm: uuid(5), epoch: VmEpoch::new(17), state };
+    let running = VmLockState::Running { host: host(7), incarnation: Incarnation::new(3) };
+    let leaving = VmLockState::HandingOver { target: host(8), within: Duration::from_secs(30) };
+    let seal = |state, number| record(state).seal(&identity(7, 3), generation(number));
+    let file = [seal(leaving, 10), seal(running, 9)].concat();
+    let bytes = golden("ha-lock-handing-over", &file);
+    assert_eq!(newest(VmLockRecord::read(&bytes, CLUSTER)), (10, record(leaving)));
+}
+
+#[test]
+fn a_moved_vm_lock() {
+    let state = VmLockState::Moved { home: DatastoreId::new(2), cleanly_off: true };
+    let record = VmLockRecord { vm: uuid(5), epoch: VmEpoch::new(17), state };
+    let seal = |number| record.seal(&identity(7, 3), generation(number));
+    let file = [seal(12), seal(11)].concat();
+    let bytes = golden("ha-lock-moved", &file);
+    assert_eq!(newest(VmLockRecord::read(&bytes, CLUSTER)), (12, record));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{CLUSTER, at, host, identity, machine, uuid, vm};
+use common::{CLUSTER, at, host, identity, machine, ms, uuid, vm};
 use ha_core::operation::{StartOutcome, TakeOutcome};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
@@ -154,12 +154,12 @@ fn every_state_against_every_expectation() {
     let mismatch = Some(RefusedStart::EpochMismatch { found: EPOCH });
     let other_epoch = StartExpectation::Exactly(EPOCH.next());
     let lower_epoch = StartExpectation::Exactly(VmEpoch::new(16));
-    let moving = VmLockState::HandingOver { target: host(7), until: at(9_000) };
+    let moving = VmLockState::HandingOver { target: host(7), within: ms(9_000) };
     let table = [
         (FREE, [None, mismatch, mismatch, None, None]),
         (RUNNING, [None, mismatch, mismatch, Some(RefusedStart::NotStartable), None]),
         (moving, [Some(RefusedStart::HandingOver); 5]),
-        (VmLockState::Moved { home }, [Some(RefusedStart::Moved { to: home }); 5]),
+        (VmLockState::Moved { home, cleanly_off: false }, [Some(RefusedStart::Moved { to: home }); 5]),
         (VmLockState::CleanlyOff, {
             let off = Some(RefusedStart::CleanlyOff);
             [off, off, off, None, None]

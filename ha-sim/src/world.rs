@@ -10,12 +10,13 @@ use ha_agent::{
     Role,
 };
 use ha_core::operation::{
-    LockOutcome, LookOutcome, PingOutcome, ReadReply, StartOutcome, StopOutcome, TakeOutcome,
+    LockOutcome, LookOutcome, PingOutcome, ReadReply, ShareOutcome, ShareVmLock, StartOutcome, StopOutcome,
+    TakeOutcome,
 };
 use ha_core::wire::{Key, KeyRing, Security};
 use ha_core::{
     BootId, ClusterId, DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant, Limits,
-    Machine, StorageCompletion, StorageRequest, VmCompletion, VmDriverReport, VmId, VmRequest, VmUuid,
+    Machine, StorageCompletion, StorageRequest, Token, VmCompletion, VmDriverReport, VmId, VmRequest, VmUuid,
 };
 use ha_datastore::format::{self, Geometry, VmLockRecord};
 
@@ -312,7 +313,9 @@ impl World {
             Output::Vm(request) => {
                 let delay = match request {
                     VmRequest::TakeLock { .. } => SPAWN_DELAY,
-                    VmRequest::WriteRecord { .. }
+                    VmRequest::ShareLock { .. }
+                    | VmRequest::WriteRecord { .. }
+                    | VmRequest::Resume { .. }
                     | VmRequest::Start { .. }
                     | VmRequest::Abandon { .. }
                     | VmRequest::Stop { .. } => STORAGE_DELAY,
@@ -444,6 +447,8 @@ impl World {
                 };
                 VmCompletion::Start(token.complete(outcome))
             }
+            VmRequest::ShareLock { token, .. } => shares_nothing(token),
+            VmRequest::Resume { token, .. } => VmCompletion::Start(token.complete(StartOutcome::Failed)),
             VmRequest::Abandon { holder } => {
                 host.hypervisor.holders.remove(&holder);
                 self.datastore.release(Locker::Holder(id, holder));
@@ -470,6 +475,11 @@ impl World {
             self.double_runs += 1;
         }
     }
+}
+
+/// No machine migrates here yet: this hypervisor shares no lock and takes no copy in.
+fn shares_nothing(token: Token<ShareVmLock>) -> VmCompletion {
+    VmCompletion::ShareLock(token.complete(ShareOutcome::Fault(ha_core::StorageFault::Unsupported)))
 }
 
 const fn limits() -> Limits {

@@ -5,7 +5,7 @@ use std::thread;
 
 use ha_agent::Input;
 use ha_core::operation::{
-    StartOutcome, StartVm, StopOutcome, StopVm, TakeOutcome, TakeVmLock, WriteVmRecord,
+    ShareOutcome, StartOutcome, StartVm, StopOutcome, StopVm, TakeOutcome, TakeVmLock, WriteVmRecord,
 };
 use ha_core::{RunningVm, StorageFault, Token, VmCompletion, VmDriverReport, VmRequest};
 
@@ -74,6 +74,14 @@ impl DriverLink {
                 Some(Waiting::Start(token)),
                 DriverRequest::Start { request: number, holder, epoch, not_after },
             ),
+            // This launcher migrates nothing: it shares no lock, and has no copy that came in.
+            VmRequest::ShareLock { token, .. } => {
+                let unsupported = ShareOutcome::Fault(StorageFault::Unsupported);
+                return vec![Input::Vm(VmCompletion::ShareLock(token.complete(unsupported)))];
+            }
+            VmRequest::Resume { token, .. } => {
+                return vec![Input::Vm(VmCompletion::Start(token.complete(StartOutcome::Failed)))];
+            }
             VmRequest::Abandon { holder } => (None, DriverRequest::Abandon { holder }),
             VmRequest::Stop { token, vm, not_after } => {
                 (Some(Waiting::Stop(token)), DriverRequest::Stop { request: number, vm, not_after })

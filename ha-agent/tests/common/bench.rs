@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use ha_agent::{Agent, AgentConfig, Command, ConnectionId, Event, Input, Output, PingTarget, Rejected, Role};
 use ha_core::operation::{
-    LockOutcome, LookOutcome, PingOutcome, ReadReply, StartOutcome, StopOutcome, TakeOutcome,
+    LockOutcome, LookOutcome, PingOutcome, ReadReply, ShareOutcome, StartOutcome, StopOutcome, TakeOutcome,
 };
 use ha_core::{
     FileKind, FileName, HolderId, HostId, Instant, Machine, StorageCompletion, StorageFault, StorageRequest,
@@ -459,6 +459,10 @@ impl Bench {
                 };
                 VmCompletion::Start(token.complete(outcome))
             }
+            VmRequest::ShareLock { token, .. } => {
+                VmCompletion::ShareLock(token.complete(ShareOutcome::Fault(StorageFault::Unsupported)))
+            }
+            VmRequest::Resume { token, .. } => VmCompletion::Start(token.complete(StartOutcome::Failed)),
             VmRequest::Abandon { holder } => {
                 self.holders.remove(&(host, holder));
                 self.free(host, holder);

@@ -1,12 +1,13 @@
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use ha_core::record::{
     BLOCK, Generation, PairExpectation, PairState, RecordFault, RecordKind, Sealed, read_pair, seal_block,
 };
-use ha_core::{ClusterId, DatastoreId, HostId, Identity, Incarnation, Instant, VmEpoch, VmUuid};
+use ha_core::{ClusterId, DatastoreId, HostId, Identity, Incarnation, VmEpoch, VmUuid};
 
-use super::cursor::{Reader, check};
+use super::cursor::{Reader, check, nanos};
 use super::geometry::slot_offset;
 
 /// What a virtual machine's lock record says of it.
@@ -25,14 +26,16 @@ pub enum VmLockState {
     HandingOver {
         /// To this host,
         target: HostId,
-        /// which takes over before this moment of the writer's own clock.
-        until: Instant,
+        /// which is left alone for this long. A span, not a moment: nobody can read the writer's clock.
+        within: Duration,
     },
     /// A storage migration has moved it; it never starts here again. Its mover seals this twice, so that no
     /// damage to one slot can bring the old home back.
     Moved {
         /// Where it lives now.
         home: DatastoreId,
+        /// Whether it was cleanly off when it moved, and is so at its new home.
+        cleanly_off: bool,
     },
     /// It was stopped on purpose. Only a person starts it again.
     CleanlyOff,
@@ -105,8 +108,8 @@ impl VmLockRecord {
         let (state, who, what): (u32, u32, u64) = match self.state {
             VmLockState::Free => (1, 0, 0),
             VmLockState::Running { host, incarnation } => (2, host.number(), incarnation.number()),
-            VmLockState::HandingOver { target, until } => (3, target.number(), until.as_nanos()),
-            VmLockState::Moved { home } => (4, home.number(), 0),
+            VmLockState::HandingOver { target, within } => (3, target.number(), nanos(within)),
+            VmLockState::Moved { home, cleanly_off } => (4, home.number(), u64::from(cleanly_off)),
             VmLockState::CleanlyOff => (5, 0, 0),
         };
         let mut payload = [0; Self::PAYLOAD];
@@ -155,8 +158,12 @@ impl VmLockRecord {
         let state = match state {
             1 => unused(who == 0 && what == 0).map(|()| VmLockState::Free)?,
             2 => VmLockState::Running { host: HostId::new(who), incarnation: Incarnation::new(what) },
-            3 => VmLockState::HandingOver { target: HostId::new(who), until: Instant::from_nanos(what) },
-            4 => unused(what == 0).map(|()| VmLockState::Moved { home: DatastoreId::new(who) })?,
+            3 => VmLockState::HandingOver { target: HostId::new(who), within: Duration::from_nanos(what) },
+            4 => {
+                let cleanly_off = what == 1;
+                check(cleanly_off || what == 0, "cleanly off")?;
+                VmLockState::Moved { home: DatastoreId::new(who), cleanly_off }
+            }
             5 => unused(who == 0 && what == 0).map(|()| VmLockState::CleanlyOff)?,
             0 | 6.. => return Err(RecordFault::BadContent { field: "state" }),
         };

@@ -1,7 +1,9 @@
 use ha_core::record::Sealed;
-use ha_core::{ClusterId, DatastoreId, VmEpoch, VmUuid};
+use ha_core::{DatastoreId, HostId, VmEpoch};
 
-use crate::format::{LockRecordFault, VmLockRecord, VmLockState};
+use super::examine::Unfit;
+use super::lapse::LapsedHandOver;
+use crate::format::{VmLockRecord, VmLockState};
 
 /// What the lock record must say for the machine to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,11 @@ pub enum StartExpectation {
         /// Whether the datastore fences (F3, same kernel).
         fences: bool,
     },
+    /// The end of a live migration at its target: handed over to this host at exactly this epoch. The start lets
+    /// the copy that came in run, instead of a new one.
+    HandedOver(VmEpoch),
+    /// A start, whoever asked, after a live migration that nobody finished: exactly this hand-over.
+    AfterHandOver(LapsedHandOver),
 }
 
 /// Why a won lock was given back unused.
@@ -31,10 +38,10 @@ pub enum RefusedStart {
         /// Its new home.
         to: DatastoreId,
     },
-    /// A live migration is not settled.
+    /// A live migration is not settled, or is another one than expected.
     HandingOver,
-    /// The record says that it runs, and a person's start replaces no running instance; or its epoch is the
-    /// last one there is.
+    /// The record says that it runs, and a person's start replaces no running instance; or it does not say that
+    /// it is handed over, as expected; or its epoch is the last one there is.
     NotStartable,
     /// The lock file is that of another machine.
     WrongVm,
@@ -44,40 +51,58 @@ pub enum RefusedStart {
     Unreadable,
 }
 
-/// Reads the record under a won lock and decides whether the start may go on. The state is looked at first:
-/// what must never start again does not start at any epoch.
+impl From<Unfit> for RefusedStart {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::NotSameFile => Self::NotSameFile,
+            Unfit::WrongVm => Self::WrongVm,
+            Unfit::Unreadable => Self::Unreadable,
+        }
+    }
+}
+
+/// Whether the record under a won lock allows this host the start. The state is looked at first: what must never
+/// start again does not start at any epoch.
 pub(super) fn judge(
-    file: &[u8],
-    same_file: bool,
-    cluster: ClusterId,
-    vm: VmUuid,
+    found: &Sealed<VmLockRecord>,
+    me: HostId,
     expect: StartExpectation,
-) -> Result<Sealed<VmLockRecord>, RefusedStart> {
-    if !same_file {
-        return Err(RefusedStart::NotSameFile);
-    }
-    let found = VmLockRecord::read_of(file, cluster, vm).map_err(|fault| match fault {
-        LockRecordFault::WrongVm { .. } => RefusedStart::WrongVm,
-        LockRecordFault::NeverWritten | LockRecordFault::Inconsistent | LockRecordFault::Corrupt { .. } => {
-            RefusedStart::Unreadable
-        }
-    })?;
-    match (found.content.state, expect) {
-        (VmLockState::Free, _)
-        | (VmLockState::Running { .. }, StartExpectation::Exactly(_))
-        | (VmLockState::Running { .. }, StartExpectation::PowerOn { fences: true })
-        | (VmLockState::CleanlyOff, StartExpectation::PowerOn { .. }) => {}
-        (VmLockState::Running { .. }, StartExpectation::PowerOn { fences: false }) => {
-            return Err(RefusedStart::NotStartable);
-        }
-        (VmLockState::CleanlyOff, StartExpectation::Exactly(_)) => return Err(RefusedStart::CleanlyOff),
-        (VmLockState::Moved { home }, _) => return Err(RefusedStart::Moved { to: home }),
-        (VmLockState::HandingOver { .. }, _) => return Err(RefusedStart::HandingOver),
-    }
+) -> Result<(), RefusedStart> {
+    let VmLockRecord { epoch, state, .. } = found.content;
+    let at = |expected: VmEpoch| {
+        if expected == epoch { Ok(()) } else { Err(RefusedStart::EpochMismatch { found: epoch }) }
+    };
     match expect {
-        StartExpectation::Exactly(epoch) if epoch != found.content.epoch => {
-            Err(RefusedStart::EpochMismatch { found: found.content.epoch })
-        }
-        StartExpectation::Exactly(_) | StartExpectation::PowerOn { .. } => Ok(found),
+        StartExpectation::Exactly(expected) => match state {
+            VmLockState::Free | VmLockState::Running { .. } => at(expected),
+            VmLockState::HandingOver { .. } => Err(RefusedStart::HandingOver),
+            VmLockState::Moved { home, .. } => Err(RefusedStart::Moved { to: home }),
+            VmLockState::CleanlyOff => Err(RefusedStart::CleanlyOff),
+        },
+        StartExpectation::PowerOn { fences } => match state {
+            VmLockState::Free | VmLockState::CleanlyOff => Ok(()),
+            VmLockState::Running { .. } if fences => Ok(()),
+            VmLockState::Running { .. } => Err(RefusedStart::NotStartable),
+            VmLockState::HandingOver { .. } => Err(RefusedStart::HandingOver),
+            VmLockState::Moved { home, .. } => Err(RefusedStart::Moved { to: home }),
+        },
+        StartExpectation::HandedOver(expected) => match state {
+            VmLockState::HandingOver { target, .. } if target == me => at(expected),
+            VmLockState::HandingOver { .. } => Err(RefusedStart::HandingOver),
+            VmLockState::Free | VmLockState::Running { .. } => {
+                at(expected).and(Err(RefusedStart::NotStartable))
+            }
+            VmLockState::Moved { home, .. } => Err(RefusedStart::Moved { to: home }),
+            VmLockState::CleanlyOff => Err(RefusedStart::CleanlyOff),
+        },
+        StartExpectation::AfterHandOver(lapsed) => match state {
+            VmLockState::HandingOver { .. } if lapsed.is_of(found) => Ok(()),
+            VmLockState::HandingOver { .. } => Err(RefusedStart::HandingOver),
+            VmLockState::Free | VmLockState::Running { .. } => {
+                at(lapsed.epoch()).and(Err(RefusedStart::NotStartable))
+            }
+            VmLockState::Moved { home, .. } => Err(RefusedStart::Moved { to: home }),
+            VmLockState::CleanlyOff => Err(RefusedStart::CleanlyOff),
+        },
     }
 }

@@ -1,0 +1,106 @@
+use core::time::Duration;
+
+use ha_core::record::Sealed;
+use ha_core::{HostId, Identity, VmEpoch};
+
+use super::examine::Unfit;
+use crate::format::{VmLockRecord, VmLockState};
+
+/// A change of what the record says of an instance, at its own epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was stopped on purpose, and its end was seen: only a person starts it again. The lock is won again.
+    CleanOff,
+    /// A live migration begins while it runs. The lock is shared with it.
+    HandOver {
+        /// To this host.
+        target: HostId,
+        /// For how long nobody else starts it after its end.
+        within: Duration,
+    },
+    /// The live migration was called off while it runs. The lock is shared with it.
+    TakeBack,
+}
+
+/// Why the record was left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedChange {
+    /// The lock or its file cannot be relied upon.
+    Unfit(Unfit),
+    /// The record is of another epoch.
+    EpochMismatch {
+        /// The recorded epoch.
+        found: VmEpoch,
+    },
+    /// The record says something else of this instance, or another host or boot says it.
+    Differs {
+        /// What it says.
+        found: VmLockState,
+    },
+    /// A host cannot hand a machine over to itself.
+    ToItself,
+}
+
+impl Change {
+    /// Whether the lock is shared with the running machine, instead of won after its end.
+    pub(super) const fn is_shared(&self) -> bool {
+        match self {
+            Self::CleanOff => false,
+            Self::HandOver { .. } | Self::TakeBack => true,
+        }
+    }
+
+    /// The state to write, or `None` if it stands there already.
+    pub(super) fn apply(
+        &self,
+        me: &Identity,
+        epoch: VmEpoch,
+        found: &Sealed<VmLockRecord>,
+    ) -> Result<Option<VmLockState>, RefusedChange> {
+        let state = found.content.state;
+        let differs = Err(RefusedChange::Differs { found: state });
+        if found.content.epoch != epoch {
+            return Err(RefusedChange::EpochMismatch { found: found.content.epoch });
+        }
+        // An older life on this boot may have started it; of another boot nothing runs here any more.
+        let is_ours = found.writer.host == me.host && found.writer.boot == me.boot;
+        let runs_here = match state {
+            VmLockState::Running { host, incarnation } => {
+                is_ours && host == me.host && incarnation <= me.incarnation
+            }
+            VmLockState::Free
+            | VmLockState::HandingOver { .. }
+            | VmLockState::Moved { .. }
+            | VmLockState::CleanlyOff => false,
+        };
+        match *self {
+            Self::CleanOff => match state {
+                VmLockState::Running { .. } if runs_here => Ok(Some(VmLockState::CleanlyOff)),
+                VmLockState::CleanlyOff => Ok(None),
+                VmLockState::Running { .. }
+                | VmLockState::Free
+                | VmLockState::HandingOver { .. }
+                | VmLockState::Moved { .. } => differs,
+            },
+            Self::HandOver { target, .. } if target == me.host => Err(RefusedChange::ToItself),
+            Self::HandOver { target, within } => {
+                if runs_here {
+                    Ok(Some(VmLockState::HandingOver { target, within }))
+                } else {
+                    differs
+                }
+            }
+            Self::TakeBack => match state {
+                VmLockState::Running { .. } if runs_here => Ok(None),
+                VmLockState::HandingOver { .. } if is_ours => {
+                    Ok(Some(VmLockState::Running { host: me.host, incarnation: me.incarnation }))
+                }
+                VmLockState::Running { .. }
+                | VmLockState::HandingOver { .. }
+                | VmLockState::Free
+                | VmLockState::Moved { .. }
+                | VmLockState::CleanlyOff => differs,
+            },
+        }
+    }
+}
