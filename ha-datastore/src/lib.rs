@@ -10,6 +10,7 @@
 //! | [`LivenessWatcher`] | others' `host-<n>-hb`, `host-<n>-poweron` | see whether others live; judges nobody |
 //! | [`PoweronWriter`] | own `host-<n>-poweron` | tell which machines run here, and whether I am isolated |
 //! | [`Ownership`] | `protectedlist`, `protectedlist.<n>` | own the datastore's list of protected machines and change it |
+//! | [`MarkerWriter`] | `poweredoff/<vm uuid>` | tell that a stop in isolation was HA's own |
 //! | [`VmLock`] | a machine's lock file | start one machine at most once at each epoch |
 //! | [`RecordChange`] | the same | a clean stop; begin a live migration, or take it back |
 //! | [`Incoming`] | the same | let a machine that migrated to here run on |
@@ -36,8 +37,8 @@
 //!
 //! *Never written is not empty.* All zero has its own state everywhere. For a lock file it is a refusal.
 //!
-//! *One writer for each file* but for `protectedlist`, the lock files and the markers, which are written under
-//! their lock. A late write of a dead owner can spoil nothing but its own file.
+//! *One writer for each file* but for `protectedlist` and the lock files, which are written under their lock, and
+//! the markers, which the host writes that runs the machine under its own. A late write of a dead owner can spoil nothing but its own file.
 //!
 //! *Damage blinds no more than it must.* A bad file blinds its host on this datastore; each way to be bad has
 //! its own typed fault, and nothing that stands on a disk can make a machine panic or refuse an input.
@@ -51,7 +52,6 @@
 //!
 //! # What is not there yet
 //!
-//! * Markers of machines stopped in isolation have a format, and no machine that writes them.
 //! * A list whose newest snapshot is damaged is known to be old, and its host cannot own the datastore again until
 //!   somebody has looked at the file. What the lost snapshot's log says is not used.
 //! * Zeros in place of the last records of a list's log look like its end. A host knows better of its own list for as
@@ -76,6 +76,7 @@ pub mod format;
 pub mod fs;
 pub mod heartbeat_writer;
 pub mod liveness_watcher;
+pub mod marker_writer;
 pub mod ownership;
 pub mod poweron_writer;
 pub mod protected_list;
@@ -83,6 +84,7 @@ pub mod vm_lock;
 
 pub use heartbeat_writer::HeartbeatWriter;
 pub use liveness_watcher::LivenessWatcher;
+pub use marker_writer::MarkerWriter;
 pub use ownership::Ownership;
 pub use poweron_writer::PoweronWriter;
 pub use protected_list::{ChangeId, ChangeRefused, ListChange, ProtectedListWriter};

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use common::{Disk, GEOMETRY, HOME, LOGGED, TIMING, at, host, identity, machine, ms, term, uuid, vm};
 use ha_core::{Instant, Machine, Random, StorageCompletion, StorageFault, StorageRequest, VmEpoch};
-use ha_datastore::format::{ListEntry, PoweronRecord, Protection};
+use ha_datastore::format::{ListEntry, MarkerState, PoweronRecord, Protection};
 use ha_datastore::{
-    ChangeId, HeartbeatWriter, ListChange, LivenessWatcher, Ownership, PoweronWriter, heartbeat_writer,
-    liveness_watcher, ownership, poweron_writer,
+    ChangeId, HeartbeatWriter, ListChange, LivenessWatcher, MarkerWriter, Ownership, PoweronWriter,
+    heartbeat_writer, liveness_watcher, marker_writer, ownership, poweron_writer,
 };
 
 /// What the test needs to know of a machine besides its contract.
@@ -168,6 +168,33 @@ fn poweron_writer() {
     };
     let storage = poweron_writer::Input::Storage;
     check(&Subject { new, command, storage, request }, &["Durable", "Trouble", "Recovered"]);
+}
+
+#[test]
+fn marker_writer() {
+    let new = || {
+        let config = marker_writer::MarkerWriterConfig {
+            identity: identity(7, 1),
+            machine: machine(7, 1),
+            datastore: HOME,
+            vm: uuid(5),
+            timing: TIMING,
+        };
+        MarkerWriter::new(config, at(0))
+    };
+    let command = |random: &mut Random, step: u64| {
+        let states = [MarkerState::None, MarkerState::Intended, MarkerState::Done, MarkerState::Cancelled];
+        let state = states[usize::try_from(random.below(4)).unwrap()];
+        let mark = marker_writer::Mark { epoch: VmEpoch::new(step / 16), state };
+        (random.below(3) == 0).then_some(marker_writer::Input::Mark(mark))
+    };
+    let request = |output| match output {
+        marker_writer::Output::Storage(request) => Ok(request),
+        marker_writer::Output::Event(event) => Err(format!("{event:?};")),
+    };
+    let storage = marker_writer::Input::Storage;
+    let must_happen = ["state: Intended }", "state: Done }", "NotForward", "Trouble", "Recovered"];
+    check(&Subject { new, command, storage, request }, &must_happen);
 }
 
 #[test]

@@ -17,11 +17,11 @@ use ha_core::{
     HolderId, Instant, Random, StorageCompletion, StorageFault, StorageRequest, VmCompletion, VmEpoch,
     VmRequest,
 };
-use ha_datastore::format::{ListEntry, PoweronRecord, Protection, VmLockRecord};
+use ha_datastore::format::{ListEntry, MarkerState, PoweronRecord, Protection, VmLockRecord};
 use ha_datastore::vm_lock::StartExpectation;
 use ha_datastore::{
-    ChangeId, HeartbeatWriter, ListChange, LivenessWatcher, Ownership, PoweronWriter, VmLock,
-    heartbeat_writer, liveness_watcher, ownership, poweron_writer, vm_lock,
+    ChangeId, HeartbeatWriter, ListChange, LivenessWatcher, MarkerWriter, Ownership, PoweronWriter, VmLock,
+    heartbeat_writer, liveness_watcher, marker_writer, ownership, poweron_writer, vm_lock,
 };
 
 /// Noise, a flipped bit, a torn half, or another length.
@@ -225,6 +225,41 @@ impl Subject for Listing {
     }
 
     subject_on_disk!(poweron_writer, 7, poweron_writer::Output::Event(_));
+}
+
+#[derive(Default)]
+struct Marking {
+    disk: Disk,
+    epoch: u64,
+}
+
+impl Subject for Marking {
+    type Machine = MarkerWriter;
+
+    const MAX_OUTPUTS: usize = 6;
+    const MAX_OPEN: usize = 1;
+
+    fn make(_: u64, now: Instant) -> MarkerWriter {
+        let config = marker_writer::MarkerWriterConfig {
+            identity: identity(7, 1),
+            machine: machine(7, 1),
+            datastore: HOME,
+            vm: uuid(5),
+            timing: TIMING,
+        };
+        MarkerWriter::new(config, now)
+    }
+
+    fn sample(&mut self, random: &mut Random, _: Instant) -> Option<marker_writer::Input> {
+        // Many go back, which is the caller's mistake.
+        let states = [MarkerState::None, MarkerState::Intended, MarkerState::Done, MarkerState::Cancelled];
+        self.epoch += u64::from(random.below(4) == 0);
+        let epoch = VmEpoch::new(self.epoch.saturating_sub(random.below(2)));
+        let state = states[usize::try_from(random.below(4)).unwrap()];
+        Some(marker_writer::Input::Mark(marker_writer::Mark { epoch, state }))
+    }
+
+    subject_on_disk!(marker_writer, 7, marker_writer::Output::Event(_));
 }
 
 #[derive(Default)]
@@ -469,6 +504,11 @@ fn the_heartbeat_writer_keeps_the_contract() {
 #[test]
 fn the_poweron_writer_keeps_the_contract() {
     check::<Listing>(60);
+}
+
+#[test]
+fn the_marker_writer_keeps_the_contract() {
+    check::<Marking>(60);
 }
 
 #[test]
