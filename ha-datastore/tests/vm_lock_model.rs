@@ -232,6 +232,24 @@ fn without_faults_the_target_runs_it_and_nobody_else() {
     assert_eq!(world.running.get(&host(2)), Some(&(OLD, EPOCH.next())));
 }
 
+/// The search finds it if a driver only looks whether the machine holds its lock, instead of sharing it.
+#[test]
+#[should_panic(expected = "epoch-18 after Some(VmEpoch(18))")]
+fn a_hand_over_that_is_written_without_the_lock_runs_an_epoch_twice() {
+    let scenario = Scenario {
+        first: || {
+            let mut world = migrating();
+            world.unshared = true;
+            world
+        },
+        begins: &[(|_| true, |world| start(world, 3, StartExpectation::Exactly(EPOCH)))],
+        holds: readable,
+        faults: 0,
+        lates: 0,
+    };
+    scenario.search();
+}
+
 #[test]
 fn a_clean_stop_against_restarts() {
     let scenario = Scenario {

@@ -97,6 +97,8 @@ pub(crate) struct World {
     pub(crate) begun: BTreeSet<usize>,
     pub(crate) faults: u32,
     pub(crate) lates: u32,
+    /// A driver that breaks its promise: what it calls a share holds no lock.
+    pub(crate) unshared: bool,
     highest: Option<VmEpoch>,
 }
 
@@ -296,14 +298,17 @@ impl World {
                 VmCompletion::ShareLock(token.complete(if late {
                     ShareOutcome::Expired
                 } else if self.running.get(&host) == Some(&(vm.home(), epoch)) {
-                    self.locks.entry(vm.home()).or_default().insert(Process::Holder(actor, holder));
+                    if !self.unshared {
+                        self.locks.entry(vm.home()).or_default().insert(Process::Holder(actor, holder));
+                    }
                     ShareOutcome::Shared { record: self.bytes(vm.home()), same_file: true }
                 } else {
                     ShareOutcome::NotRunning
                 }))
             }
             VmRequest::WriteRecord { token, holder, offset, bytes, .. } => {
-                let home = self.held_by(Process::Holder(actor, holder));
+                let shares = matches!(self.actors[actor].job, Job::Change(_)) && self.unshared;
+                let home = self.held_by(Process::Holder(actor, holder)).or(shares.then_some(OLD));
                 VmCompletion::WriteRecord(token.complete(match home {
                     _ if late => Err(StorageFault::Expired),
                     None => Err(StorageFault::Missing),
