@@ -14,8 +14,8 @@ use ha_core::operation::{Read, ReadReply};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
     DatastoreId, Deadline, FileKind, FileName, Identity, Instant, Machine, MachineId, MonotonicNow, Outbox,
-    RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig, TokenMint, UnknownRequest,
-    VmUuid,
+    ReadFrom, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig, TokenMint,
+    UnknownRequest, VmUuid,
 };
 
 use crate::file_writer::{FileWriter, Settled, Step};
@@ -159,7 +159,13 @@ impl MarkerWriter {
     fn read(&mut self, now: Instant) {
         let (token, request) = self.mint.issue();
         let file = self.file.file().clone();
-        self.request(StorageRequest::Read { token, file, offset: 0, length: PowerOffMarker::FILE });
+        self.request(StorageRequest::Read {
+            token,
+            file,
+            offset: 0,
+            length: PowerOffMarker::FILE,
+            from: ReadFrom::Durable,
+        });
         self.stage = Stage::Reading { request, asked: now };
     }
 

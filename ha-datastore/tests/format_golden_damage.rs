@@ -36,7 +36,9 @@ fn every_golden_file_is_refused_in_every_damaged_form() {
             | "protectedlist.7-log-hole"
             | "protectedlist.7-log-lost-base" => {}
             "poweredoff" => damage(&file, |file| PowerOffMarker::read(file, CLUSTER)),
-            "ha-lock" | "ha-lock-initial" => damage(&file, |file| VmLockRecord::read(file, CLUSTER)),
+            "ha-lock" | "ha-lock-initial" | "ha-lock-handing-over" | "ha-lock-moved" => {
+                damage(&file, |file| VmLockRecord::read(file, CLUSTER))
+            }
             other => panic!("no test damages {other}"),
         }
     }

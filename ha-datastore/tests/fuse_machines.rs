@@ -264,7 +264,9 @@ impl Holder {
                 self.file = None;
                 return None;
             }
-            VmRequest::Stop { .. } => panic!("an attempt stops nothing"),
+            VmRequest::Stop { .. } | VmRequest::ShareLock { .. } | VmRequest::Resume { .. } => {
+                panic!("an attempt to start asks for nothing else")
+            }
         })
     }
 
