@@ -25,6 +25,7 @@
 //! of all descriptors, so a spawn can hang on a stalled mount and keep a lock a moment too long (real-parts 3).
 //! Virtual machines are started by a launcher that holds none; its holder takes the lock with [`VmLockFile`].
 
+mod buffers;
 mod clock;
 mod fault;
 mod file_system;

@@ -17,7 +17,7 @@
 
 mod watch;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use ha_core::operation::{Read, ReadReply};
 use ha_core::{
@@ -103,6 +103,8 @@ struct Reading {
     part: Part,
     /// The watch that asked. A later watch of the same host does not count what an earlier one has read.
     watch: u64,
+    /// When the next read of the file is due.
+    next: Instant,
 }
 
 /// The machine. See the [module](self).
@@ -115,8 +117,10 @@ pub struct LivenessWatcher {
     watches: BTreeMap<HostId, Watch>,
     watches_made: u64,
     reads: BTreeMap<RequestId<Read>, Reading>,
-    /// The same reads by file: one at a time for each.
-    busy: BTreeMap<(HostId, Part), RequestId<Read>>,
+    /// Files of watched hosts that are not being read, by the moment when they are to be.
+    due: BTreeSet<(Instant, HostId, Part)>,
+    /// Files that are still being read for a watch that is over: one read at a time for each.
+    orphans: BTreeSet<(HostId, Part)>,
     proven: Option<Instant>,
 }
 
@@ -131,7 +135,8 @@ impl LivenessWatcher {
             watches: BTreeMap::new(),
             watches_made: 0,
             reads: BTreeMap::new(),
-            busy: BTreeMap::new(),
+            due: BTreeSet::new(),
+            orphans: BTreeSet::new(),
             proven: None,
             config,
         }
@@ -154,31 +159,34 @@ impl LivenessWatcher {
         }
         let now = self.clock.advance(now);
         self.watches_made = self.watches_made.saturating_add(1);
-        self.watches.insert(host, Watch::new(host, self.config.datastore, self.watches_made, now));
-        self.read_due(now, host);
+        self.watches.insert(host, Watch::new(host, self.config.datastore, self.watches_made));
+        for part in [Part::Heartbeat, Part::Poweron] {
+            if !self.orphans.contains(&(host, part)) {
+                self.read(now, host, part);
+            }
+        }
         Ok(())
     }
 
-    /// Reads those of a host's files that are due and not being read.
-    fn read_due(&mut self, now: Instant, host: HostId) {
-        for part in [Part::Heartbeat, Part::Poweron] {
-            let Some(watch) = self.watches.get_mut(&host) else { return };
-            if self.busy.contains_key(&(host, part)) || watch.next_read(part) > now {
-                continue;
-            }
-            let timing = &self.config.timing;
-            watch.read_asked(
-                part,
-                match part {
-                    Part::Heartbeat => now.after(timing.datastore_poll),
-                    Part::Poweron => now.after(timing.datastore_write_period),
-                },
-            );
-            let (token, request) = self.mint.issue();
-            self.reads.insert(request, Reading { host, part, watch: watch.number() });
-            self.busy.insert((host, part), request);
-            self.outbox.push(Output::Storage(self.read_request(token, host, part)));
+    fn unwatch(&mut self, host: HostId) {
+        if self.watches.remove(&host).is_none() {
+            return;
         }
+        let mut out = BTreeSet::from([(host, Part::Heartbeat), (host, Part::Poweron)]);
+        self.due.retain(|&(_, of, part)| of != host || !out.remove(&(of, part)));
+        self.orphans.append(&mut out);
+    }
+
+    fn read(&mut self, now: Instant, host: HostId, part: Part) {
+        let Some(watch) = self.watches.get(&host) else { return };
+        let timing = &self.config.timing;
+        let next = now.after(match part {
+            Part::Heartbeat => timing.datastore_poll,
+            Part::Poweron => timing.datastore_write_period,
+        });
+        let (token, request) = self.mint.issue();
+        self.reads.insert(request, Reading { host, part, watch: watch.number(), next });
+        self.outbox.push(Output::Storage(self.read_request(token, host, part)));
     }
 
     fn read_request(&self, token: ha_core::Token<Read>, host: HostId, part: Part) -> StorageRequest {
@@ -200,12 +208,17 @@ impl LivenessWatcher {
     }
 
     fn answered(&mut self, reading: Reading, outcome: Result<ReadReply, StorageFault>) {
-        let Reading { host, part, watch: number } = reading;
+        let Reading { host, part, watch: number, next } = reading;
         let LivenessWatcherConfig { cluster, geometry, .. } = &self.config;
         let good = outcome.as_ref().is_ok_and(|reply| self.is_good_round(reply.started));
         let Some(watch) = self.watches.get_mut(&host).filter(|watch| watch.number() == number) else {
+            self.orphans.remove(&(host, part));
+            if self.watches.contains_key(&host) {
+                self.due.insert((self.clock.latest(), host, part));
+            }
             return;
         };
+        self.due.insert((next, host, part));
         match part {
             Part::Heartbeat => watch.on_heartbeat(*cluster, outcome, good),
             Part::Poweron => watch.on_poweron(*cluster, geometry, outcome),
@@ -222,11 +235,7 @@ impl LivenessWatcher {
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        let due = |(host, watch): (&HostId, &Watch)| {
-            let free = |part| (!self.busy.contains_key(&(*host, part))).then(|| watch.next_read(part));
-            [free(Part::Heartbeat), free(Part::Poweron)].into_iter().flatten().min()
-        };
-        self.watches.iter().filter_map(due).min().map(|at| Deadline::new(at, "read a watched heartbeat file"))
+        self.due.first().map(|(at, ..)| Deadline::new(*at, "read a watched heartbeat file"))
     }
 }
 
@@ -238,14 +247,11 @@ impl Machine for LivenessWatcher {
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Rejected> {
         match input {
             Input::Watch { host } => return self.watch(now, host),
-            Input::Unwatch { host } => {
-                self.watches.remove(&host);
-            }
+            Input::Unwatch { host } => self.unwatch(host),
             Input::Proven { at } => self.proven = self.proven.max(Some(at)),
             Input::Storage(StorageCompletion::Read(done)) => {
                 let (answered, outcome) = done.open(&self.mint)?;
                 let reading = self.reads.remove(&answered).ok_or(UnknownRequest)?;
-                self.busy.remove(&(reading.host, reading.part));
                 self.answered(reading, outcome);
             }
             Input::Storage(
@@ -258,9 +264,11 @@ impl Machine for LivenessWatcher {
 
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock.advance(now);
-        let hosts: alloc::vec::Vec<HostId> = self.watches.keys().copied().collect();
-        for host in hosts {
-            self.read_due(now, host);
+        while let Some((at, host, part)) = self.due.first().copied()
+            && at <= now
+        {
+            self.due.pop_first();
+            self.read(now, host, part);
         }
     }
 

@@ -33,13 +33,29 @@ impl VmId {
     ///
     /// [`ParseError`] if the path is longer than [`VmId::MAX_CONFIG`] or is not of that form.
     pub fn new(uuid: VmUuid, home: DatastoreId, config: &str) -> Result<Self, ParseError> {
-        let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\0');
-        let fits = config.len() <= Self::MAX_CONFIG && config.contains('/');
-        if !fits || !config.split('/').all(part) {
+        if !Self::is_config(config) {
             let expected = "at most 512 bytes of `folder/file`, no part empty or starting with a dot";
             return Err(ParseError::new("config path", expected, config));
         }
         Ok(Self { uuid, home, config: config.into() })
+    }
+
+    /// Whether this is the path of a config file, as [`VmId::new`] wants it.
+    #[must_use]
+    pub fn is_config(path: &str) -> bool {
+        let (mut at_start, mut folders) = (true, 0_usize);
+        for byte in path.bytes() {
+            match byte {
+                0 => return false,
+                b'/' | b'.' if at_start => return false,
+                b'/' => {
+                    at_start = true;
+                    folders += 1;
+                }
+                _ => at_start = false,
+            }
+        }
+        path.len() <= Self::MAX_CONFIG && folders > 0 && !at_start
     }
 
     /// The hypervisor's uuid.

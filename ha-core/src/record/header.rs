@@ -130,7 +130,8 @@ pub fn open<'a>(area: &'a [u8], expected: &Expectation) -> Result<Record<'a>, Re
 }
 
 /// Whether all bytes are zero; by chunks, because most of a small record's area is.
-fn is_zero(bytes: &[u8]) -> bool {
+#[must_use]
+pub fn is_zero(bytes: &[u8]) -> bool {
     let (chunks, rest) = bytes.as_chunks::<64>();
     let zero = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all | byte) == 0;
     chunks.iter().all(|chunk| zero(chunk)) && zero(rest)

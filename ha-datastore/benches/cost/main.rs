@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 mod heartbeat;
+mod list;
 mod polling;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use std::time::Instant as Clock;
 fn main() {
     println!("{:<52}{:>12}{:>12}{:>8}{:>8}", "what, in microseconds", "cost", "floor", "ratio", "limit");
     heartbeat::measure();
+    list::measure();
     polling::measure();
 }
 

@@ -86,7 +86,7 @@ fn beat(hosts: &[HostId], paths: &[PathBuf], counter: u64) {
 struct Poller {
     watcher: LivenessWatcher,
     storage: FsStorage,
-    done: Receiver<StorageCompletion>,
+    done: Receiver<Vec<StorageCompletion>>,
     now: ha_core::Instant,
     poll: Duration,
 }
@@ -94,7 +94,8 @@ struct Poller {
 impl Poller {
     fn new(mount: Mount, hosts: &[HostId]) -> Self {
         let (deliver, done) = channel();
-        let storage = FsStorage::start(vec![mount], move |completion| deliver.send(completion).unwrap_or(()));
+        let storage =
+            FsStorage::start_in_batches(vec![mount], move |batch| deliver.send(batch).unwrap_or(()));
         let timing = TimingConfig {
             datastore_write_period: Duration::from_secs(3_600),
             ..TimingConfig::profile(Profile::Swift)
@@ -134,9 +135,10 @@ impl Poller {
             if out == 0 {
                 return;
             }
-            let completion = self.done.recv().unwrap();
-            self.watcher.handle_input(self.now, Input::Storage(completion)).unwrap();
-            out -= 1;
+            for completion in self.done.recv().unwrap() {
+                self.watcher.handle_input(self.now, Input::Storage(completion)).unwrap();
+                out -= 1;
+            }
         }
     }
 }

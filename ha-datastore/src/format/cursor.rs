@@ -42,6 +42,7 @@ impl Writer {
 }
 
 /// Takes a payload apart field by field. Every way to fail is [`RecordFault::BadContent`] with the field.
+#[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }

@@ -2,12 +2,14 @@ use alloc::collections::BTreeMap;
 
 use bytes::Bytes;
 use ha_core::record::{
-    Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, Sealed, Slot, read_pair, seal,
+    Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, Sealed, Slot, is_zero,
+    read_pair, seal,
 };
 use ha_core::{ClusterId, HostId, Identity, Term, VmUuid};
 
 use super::cursor::{Reader, Writer, check};
 use super::geometry::slot_offset;
+use super::list_entry::EntryView;
 use super::list_sum::ListSum;
 use super::log_reader::Logs;
 use super::{Geometry, ListEntry, ListState};
@@ -138,38 +140,62 @@ impl ProtectedList {
         };
         let logs = Logs { bytes, records: geometry.list_log_records(), cluster, host };
         let expected = PairExpectation { kind: RecordKind::List, cluster, writer: Some(host) };
-        match read_pair(slots, area, &expected, Snapshot::decode) {
-            PairState::NeverWritten if bytes.iter().all(|byte| *byte == 0) => ListState::NeverWritten,
+        match read_pair(slots, area, &expected, SnapshotView::check) {
+            PairState::NeverWritten if is_zero(bytes) => ListState::NeverWritten,
             PairState::NeverWritten => {
                 ListState::Corrupt { a: RecordFault::NeverWritten, b: RecordFault::NeverWritten }
             }
-            PairState::Valid { record } => logs.continue_from(record, None),
-            PairState::Degraded { record, other } => logs.continue_from(record, Some(other)),
-            PairState::Inconsistent { a, b } => ListState::Inconsistent { a: list_of(a), b: list_of(b) },
+            PairState::Valid { record } => logs.continue_from(snapshot_of(&record), None),
+            PairState::Degraded { record, other } => logs.continue_from(snapshot_of(&record), Some(other)),
+            PairState::Inconsistent { a, b } => {
+                ListState::Inconsistent { a: list_of(snapshot_of(&a)), b: list_of(snapshot_of(&b)) }
+            }
             PairState::Corrupt { a, b } => ListState::Corrupt { a, b },
         }
     }
 }
 
-impl Snapshot {
-    fn decode(payload: &[u8]) -> Result<Self, RecordFault> {
+/// A snapshot where it lies, its sum and every entry checked. Of two only the one that counts is taken out.
+struct SnapshotView<'a> {
+    term: Term,
+    version: u64,
+    count: u32,
+    entries: Reader<'a>,
+    sum: ListSum,
+}
+
+impl<'a> SnapshotView<'a> {
+    fn check(payload: &'a [u8]) -> Result<Self, RecordFault> {
         let mut reader = Reader::new(payload);
         let sum = ListSum::new(reader.u64("list sum")?);
         if sum != ListSum::of(reader.rest()) {
             return Err(RecordFault::BadPayload);
         }
         let (term, version) = (reader.term("term")?, reader.u64("version")?);
-        let mut entries: BTreeMap<VmUuid, ListEntry> = BTreeMap::new();
-        for _ in 0..reader.u32("count")? {
-            let entry = ListEntry::read(&mut reader)?;
-            let uuid = entry.vm.uuid();
-            let ascending = entries.last_key_value().is_none_or(|(last, _)| *last < uuid);
-            check(ascending, "order of entries")?;
-            entries.insert(uuid, entry);
+        let count = reader.u32("count")?;
+        let entries = reader;
+        let mut last = None;
+        for _ in 0..count {
+            let uuid = EntryView::read(&mut reader)?.uuid;
+            check(last.is_none_or(|last| last < uuid), "order of entries")?;
+            last = Some(uuid);
         }
         reader.end()?;
-        Ok(Self { list: ProtectedList { term, version, entries }, sum })
+        Ok(Self { term, version, count, entries, sum })
     }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut reader = self.entries;
+        let entries = (0..self.count).map_while(|_| ListEntry::read(&mut reader).ok());
+        // In order, as was checked: built from a row, not entry by entry.
+        let entries = entries.map(|entry| (entry.vm.uuid(), entry)).collect();
+        Snapshot { list: ProtectedList { term: self.term, version: self.version, entries }, sum: self.sum }
+    }
+}
+
+fn snapshot_of(view: &Sealed<SnapshotView<'_>>) -> Sealed<Snapshot> {
+    let Sealed { writer, generation, content } = view;
+    Sealed { writer: *writer, generation: *generation, content: content.snapshot() }
 }
 
 fn list_of(snapshot: Sealed<Snapshot>) -> Sealed<ProtectedList> {

@@ -1,5 +1,5 @@
 use ha_core::record::RecordFault;
-use ha_core::{HostId, Term, VmEpoch, VmId};
+use ha_core::{DatastoreId, HostId, Term, VmEpoch, VmId, VmUuid};
 
 use super::cursor::{Reader, Writer, check};
 
@@ -82,6 +82,26 @@ impl ListEntry {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, RecordFault> {
+        EntryView::read(reader)?.entry()
+    }
+}
+
+/// An entry where it lies, checked as far as it can be without its neighbours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryView<'a> {
+    pub(super) uuid: VmUuid,
+    home: DatastoreId,
+    config: &'a str,
+    protection: Protection,
+    version: u64,
+    priority: u8,
+    cpu_reservation_mhz: u32,
+    memory_overhead_mb: u32,
+    intent: Option<RestartIntent>,
+}
+
+impl<'a> EntryView<'a> {
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, RecordFault> {
         let uuid = reader.uuid("virtual machine")?;
         let home = reader.datastore("home")?;
         let protection = match reader.u8("protection")? {
@@ -96,10 +116,27 @@ impl ListEntry {
         let cpu_reservation_mhz = reader.u32("CPU reservation")?;
         let memory_overhead_mb = reader.u32("memory overhead")?;
         let config = reader.text("config path")?;
-        let vm =
-            VmId::new(uuid, home, config).map_err(|_| RecordFault::BadContent { field: "config path" })?;
+        check(VmId::is_config(config), "config path")?;
         let intent = has_intent.then(|| RestartIntent::read(reader)).transpose()?;
-        Ok(Self { vm, protection, version, priority, cpu_reservation_mhz, memory_overhead_mb, intent })
+        Ok(Self {
+            uuid,
+            home,
+            config,
+            protection,
+            version,
+            priority,
+            cpu_reservation_mhz,
+            memory_overhead_mb,
+            intent,
+        })
+    }
+
+    pub(super) fn entry(self) -> Result<ListEntry, RecordFault> {
+        let Self { protection, version, priority, cpu_reservation_mhz, memory_overhead_mb, intent, .. } =
+            self;
+        let vm = VmId::new(self.uuid, self.home, self.config)
+            .map_err(|_| RecordFault::BadContent { field: "config path" })?;
+        Ok(ListEntry { vm, protection, version, priority, cpu_reservation_mhz, memory_overhead_mb, intent })
     }
 }
 

@@ -11,7 +11,18 @@ use ha_core::{StorageCompletion, StorageFault};
 use super::clock::boot_clock;
 
 /// How completions leave.
-pub(super) type Deliver = Arc<dyn Fn(StorageCompletion) + Send + Sync>;
+#[derive(Clone)]
+pub(super) struct Deliver(Arc<dyn Fn(Vec<StorageCompletion>) + Send + Sync>);
+
+impl Deliver {
+    pub(super) fn new(deliver: impl Fn(Vec<StorageCompletion>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(deliver))
+    }
+
+    pub(super) fn one(&self, completion: StorageCompletion) {
+        (self.0)(Vec::from([completion]));
+    }
+}
 
 /// The most requests that wait in one lane. Machines have one request per file and kind outstanding, so this is
 /// reached only by more markers at once than a cluster can have virtual machines.
@@ -54,7 +65,7 @@ const TOGETHER_WITHIN: Duration = Duration::from_millis(1);
 /// while more was waiting: whoever takes the answers is woken once for all of them.
 pub(super) fn in_batches<J: Job>(
     deliver: Deliver,
-    perform: impl Fn(J) -> StorageCompletion + Send + 'static,
+    mut perform: impl FnMut(J) -> StorageCompletion + Send + 'static,
 ) -> impl FnOnce(Receiver<J>) + Send + 'static {
     move |inbox| {
         let mut done = Vec::new();
@@ -65,7 +76,7 @@ pub(super) fn in_batches<J: Job>(
                 let Ok(job) = inbox.try_recv() else { break };
                 done.push(perform(job));
             }
-            done.drain(..).for_each(|completion| deliver(completion));
+            (deliver.0)(core::mem::take(&mut done));
         }
     }
 }
@@ -77,7 +88,7 @@ pub(super) fn one_by_one<J: Job>(
 ) -> impl FnOnce(Receiver<J>) + Send + 'static {
     move |inbox| {
         for job in inbox {
-            deliver(perform(job));
+            deliver.one(perform(job));
         }
     }
 }

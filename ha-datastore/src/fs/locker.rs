@@ -88,7 +88,7 @@ impl Locker {
     fn begin(&mut self, job: LockJob) {
         match job {
             LockJob::Lock { token, kind, not_after } => match self.without_trying(&kind, not_after) {
-                Some(outcome) => (self.deliver)(locked(token, outcome)),
+                Some(outcome) => self.deliver.one(locked(token, outcome)),
                 None => self.open_and_attempt(kind, Ask::Lock { token, not_after }),
             },
             LockJob::Unlock { kind } => self.unlock(&kind),
@@ -96,7 +96,7 @@ impl Locker {
                 self.open_and_attempt(kind, Ask::Look { token, started: boot_clock() });
             }
             LockJob::Look { token, .. } => {
-                (self.deliver)(looked(token, LookOutcome::Fault(StorageFault::Unsupported)));
+                self.deliver.one(looked(token, LookOutcome::Fault(StorageFault::Unsupported)));
             }
         }
     }
@@ -129,14 +129,14 @@ impl Locker {
             Ok(file) => {
                 self.attempt(Attempt { kind, file, tries_left: TRIES, next_try: Instant::ORIGIN, ask })
             }
-            Err(error) => (self.deliver)(ask.fault(fault_of(&error))),
+            Err(error) => self.deliver.one(ask.fault(fault_of(&error))),
         }
     }
 
     fn attempt(&mut self, mut attempt: Attempt) {
         let tried = match &attempt.ask {
             Ask::Lock { not_after, .. } if boot_clock() > *not_after => {
-                return (self.deliver)(attempt.ask.expired());
+                return self.deliver.one(attempt.ask.expired());
             }
             Ask::Lock { .. } => flock::try_exclusive(&attempt.file),
             Ask::Look { .. } => flock::try_look(&attempt.file),
@@ -144,12 +144,12 @@ impl Locker {
         attempt.tries_left = attempt.tries_left.saturating_sub(1);
         match tried {
             Ok(true) => self.won(attempt),
-            Ok(false) if attempt.tries_left == 0 => (self.deliver)(attempt.ask.held()),
+            Ok(false) if attempt.tries_left == 0 => self.deliver.one(attempt.ask.held()),
             Ok(false) => {
                 attempt.next_try = boot_clock().after(TRY_GAP);
                 self.refused.push_back(attempt);
             }
-            Err(error) => (self.deliver)(attempt.ask.fault(fault_of(&error))),
+            Err(error) => self.deliver.one(attempt.ask.fault(fault_of(&error))),
         }
     }
 
@@ -169,7 +169,7 @@ impl Locker {
                 locked(token, outcome)
             }
         };
-        (self.deliver)(completion);
+        self.deliver.one(completion);
     }
 
     fn unlock(&mut self, kind: &FileKind) {
@@ -182,7 +182,7 @@ impl Locker {
         self.refused = kept;
         let given_up: VecDeque<Attempt> = given_up;
         for attempt in given_up {
-            (self.deliver)(attempt.ask.held());
+            self.deliver.one(attempt.ask.held());
         }
     }
 }

@@ -1,13 +1,13 @@
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use bytes::Bytes;
 use ha_core::operation::{Read, ReadReply};
 use ha_core::{FileKind, ReadFrom, StorageCompletion, StorageFault, Token};
-use rustix::fs::Advice;
+use rustix::fs::{Advice, Mode, OFlags};
+use rustix::io::Errno;
 
+use super::buffers::Buffers;
 use super::clock::boot_clock;
 use super::fault::fault_of;
 use super::lane::Job;
@@ -27,8 +27,8 @@ pub(super) struct ReadJob {
 }
 
 impl ReadJob {
-    pub(super) fn perform(self, mount: &Mount) -> StorageCompletion {
-        let outcome = read(&mount.path_of(&self.kind), self.offset, self.length, self.from);
+    pub(super) fn perform(self, mount: &Mount, buffers: &mut Buffers) -> StorageCompletion {
+        let outcome = read(buffers, &mount.path_of(&self.kind), (self.offset, self.length), self.from);
         StorageCompletion::Read(self.token.complete(outcome))
     }
 }
@@ -40,11 +40,17 @@ impl Job for ReadJob {
 }
 
 /// Opens, reads exactly `length` bytes at `offset`, closes.
-fn read(path: &Path, offset: u64, length: u32, from: ReadFrom) -> Result<ReadReply, StorageFault> {
+fn read(
+    buffers: &mut Buffers,
+    path: &Path,
+    (offset, length): (u64, u32),
+    from: ReadFrom,
+) -> Result<ReadReply, StorageFault> {
     let started = boot_clock();
-    let file = File::open(path).map_err(|error| fault_of(&error))?;
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let file = File::from(file.map_err(|errno| fault_of(&errno.into()))?);
     prepare(&file, from)?;
-    let bytes = read_exact(&file, offset, length)?;
+    let bytes = read_exact(buffers, &file, offset, length)?;
     Ok(ReadReply { bytes, started })
 }
 
@@ -63,7 +69,12 @@ pub(super) fn prepare(file: &File, from: ReadFrom) -> Result<(), StorageFault> {
 }
 
 /// Reads exactly `length` bytes at `offset`.
-pub(super) fn read_exact(file: &File, offset: u64, length: u32) -> Result<Bytes, StorageFault> {
+pub(super) fn read_exact(
+    buffers: &mut Buffers,
+    file: &File,
+    offset: u64,
+    length: u32,
+) -> Result<Bytes, StorageFault> {
     let length = usize::try_from(length).map_err(|_| StorageFault::Unsupported)?;
     // Known before much memory is asked for. For little it would be one call more in each poll.
     if length > LITTLE {
@@ -72,10 +83,20 @@ pub(super) fn read_exact(file: &File, offset: u64, length: u32) -> Result<Bytes,
             return Err(StorageFault::Short);
         }
     }
-    let mut bytes = alloc::vec![0; length];
-    match file.read_exact_at(&mut bytes, offset) {
-        Ok(()) => Ok(Bytes::from(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(StorageFault::Short),
-        Err(error) => Err(fault_of(&error)),
-    }
+    buffers.filled(length, |mut rest| {
+        let mut at = offset;
+        while !rest.is_empty() {
+            // Not by std, whose calls are points of cancellation of threads: those cost as much as a poll has to spare.
+            match rustix::io::pread(file, &mut *rest, at) {
+                Ok(0) => return Err(StorageFault::Short),
+                Ok(read) => {
+                    at = at.saturating_add(read as u64);
+                    rest = rest.get_mut(read..).unwrap_or_default();
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(fault_of(&errno.into())),
+            }
+        }
+        Ok(())
+    })
 }

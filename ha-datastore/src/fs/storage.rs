@@ -9,6 +9,7 @@ use std::io;
 use ha_core::operation::{LockOutcome, LookOutcome};
 use ha_core::{DatastoreId, FileKind, StorageCompletion, StorageFault, StorageRequest};
 
+use super::buffers::Buffers;
 use super::held::HeldLocks;
 use super::lane::{Deliver, Lane, in_batches, one_by_one};
 use super::locker::{LockJob, Locker};
@@ -39,7 +40,22 @@ impl FsStorage {
         mounts: Vec<Mount>,
         deliver: impl Fn(StorageCompletion) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
-        let deliver: Deliver = Arc::new(deliver);
+        Self::start_in_batches(mounts, move |completions| {
+            completions.into_iter().for_each(&deliver);
+        })
+    }
+
+    /// The same; `deliver` is called once for reads that came back within a millisecond while more were waiting, so
+    /// that whoever polls thousands of files is woken once for many.
+    ///
+    /// # Errors
+    ///
+    /// As [`FsStorage::start`].
+    pub fn start_in_batches(
+        mounts: Vec<Mount>,
+        deliver: impl Fn(Vec<StorageCompletion>) + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        let deliver = Deliver::new(deliver);
         let mut datastores = BTreeMap::new();
         for mount in mounts {
             let datastore = mount.id;
@@ -63,7 +79,7 @@ impl FsStorage {
             None => unsupported(request),
         };
         if let Some(completion) = undone {
-            (self.deliver)(completion);
+            self.deliver.one(completion);
         }
     }
 }
@@ -91,14 +107,15 @@ impl Datastore {
         let name = |role: &str| format!("ds{} {role}", mount.id.number());
         let writer = |role| {
             let mount = Arc::clone(&mount);
-            let work = one_by_one(Arc::clone(deliver), move |job: WriteJob| job.perform(&mount));
+            let work = one_by_one(deliver.clone(), move |job: WriteJob| job.perform(&mount));
             Lane::start(name(role), work)
         };
         let reader = {
             let mount = Arc::clone(&mount);
-            in_batches(Arc::clone(deliver), move |job: ReadJob| job.perform(&mount))
+            let mut buffers = Buffers::default();
+            in_batches(deliver.clone(), move |job: ReadJob| job.perform(&mount, &mut buffers))
         };
-        let locker = Locker::new(Arc::clone(&mount), Arc::clone(&held), Arc::clone(deliver));
+        let locker = Locker::new(Arc::clone(&mount), Arc::clone(&held), deliver.clone());
         Ok(Self {
             leases: writer("lease")?,
             writes: writer("write")?,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ha_core::{Instant, ReadFrom, StorageFault};
 use rustix::io::FdFlags;
 
+use super::buffers::Buffers;
 use super::clock::boot_clock;
 use super::flock::{self, TRIES, TRY_GAP};
 use super::{reader, writer};
@@ -78,7 +79,7 @@ impl VmLockFile {
     /// [`StorageFault::Short`] if the file has fewer, else what the operating system answered.
     pub fn read_record(&self, length: u32) -> Result<Bytes, StorageFault> {
         reader::prepare(&self.file, ReadFrom::Durable)?;
-        reader::read_exact(&self.file, 0, length)
+        reader::read_exact(&mut Buffers::default(), &self.file, 0, length)
     }
 
     /// Overwrites bytes that the file already has, syncs them, reads them back and compares.
@@ -92,7 +93,7 @@ impl VmLockFile {
         let length = u32::try_from(bytes.len()).map_err(|_| StorageFault::Unsupported)?;
         writer::overwrite(&self.file, offset, bytes, not_after)?;
         reader::prepare(&self.file, ReadFrom::Storage)?;
-        if reader::read_exact(&self.file, offset, length)? == bytes {
+        if reader::read_exact(&mut Buffers::default(), &self.file, offset, length)? == bytes {
             Ok(())
         } else {
             Err(StorageFault::ReadBackDiffers)

@@ -1,23 +1,21 @@
-use bytes::Bytes;
+use alloc::boxed::Box;
+
 use ha_core::evidence::ContentState;
 use ha_core::operation::ReadReply;
-use ha_core::record::{HighWater, PairState};
-use ha_core::{ClusterId, DatastoreEvidence, DatastoreId, HostId, Incarnation, Instant, StorageFault};
+use ha_core::record::{HighWater, PairState, is_zero};
+use ha_core::{ClusterId, DatastoreEvidence, DatastoreId, HostId, Incarnation, StorageFault};
 
-use super::Part;
 use crate::format::{Geometry, HeartbeatRecord, PoweronRecord};
 
 /// What one watch of one host has seen.
 #[derive(Debug)]
 pub(super) struct Watch {
     number: u64,
-    next_heartbeat: Instant,
-    next_poweron: Instant,
     /// Whether a look at the heartbeat file has ended.
     looked: bool,
     evidence: DatastoreEvidence,
-    /// The bytes of the last read that was no regression.
-    previous: Option<Bytes>,
+    /// What the last read showed that was no regression, and who wrote it.
+    previous: Option<(Seen, ContentState)>,
     heartbeats: HighWater,
     poweron: HighWater,
     /// The isolation flag, and the life that raised or lowered it.
@@ -25,8 +23,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A watch that reads both files at `now`.
-    pub(super) const fn new(host: HostId, datastore: DatastoreId, number: u64, now: Instant) -> Self {
+    /// A watch that has seen nothing yet.
+    pub(super) const fn new(host: HostId, datastore: DatastoreId, number: u64) -> Self {
         let evidence = DatastoreEvidence {
             host,
             datastore,
@@ -40,8 +38,6 @@ impl Watch {
         };
         Self {
             number,
-            next_heartbeat: now,
-            next_poweron: now,
             looked: false,
             evidence,
             previous: None,
@@ -53,20 +49,6 @@ impl Watch {
 
     pub(super) const fn number(&self) -> u64 {
         self.number
-    }
-
-    pub(super) const fn next_read(&self, part: Part) -> Instant {
-        match part {
-            Part::Heartbeat => self.next_heartbeat,
-            Part::Poweron => self.next_poweron,
-        }
-    }
-
-    pub(super) const fn read_asked(&mut self, part: Part, next: Instant) {
-        match part {
-            Part::Heartbeat => self.next_heartbeat = next,
-            Part::Poweron => self.next_poweron = next,
-        }
     }
 
     pub(super) fn evidence(&self) -> Option<DatastoreEvidence> {
@@ -92,19 +74,25 @@ impl Watch {
                 return;
             }
         };
-        self.evidence.state = self.attribute(cluster, &bytes);
-        if self.evidence.state == ContentState::Regressed {
-            return;
-        }
         match &self.previous {
-            None => self.evidence.first_look = Some(started),
-            Some(previous) if *previous != bytes => self.evidence.last_change = Some(started),
-            Some(_) => {}
+            Some((seen, state)) if seen.is(&bytes) => self.evidence.state = *state,
+            previous => {
+                let changed = previous.is_some();
+                self.evidence.state = self.attribute(cluster, &bytes);
+                if self.evidence.state == ContentState::Regressed {
+                    return;
+                }
+                if changed {
+                    self.evidence.last_change = Some(started);
+                } else {
+                    self.evidence.first_look = Some(started);
+                }
+                self.previous = Some((Seen::new(&bytes), self.evidence.state));
+            }
         }
         if good {
             self.evidence.last_good_round = Some(started);
         }
-        self.previous = Some(bytes);
     }
 
     /// Who wrote these bytes. A regression leaves everything as it was.
@@ -142,5 +130,33 @@ impl Watch {
         {
             self.flag = Some((record.writer.incarnation, record.content.isolated));
         }
+    }
+}
+
+/// The bytes of a file of two slots, without the zeros at the end of each, which are most of it.
+#[derive(Debug)]
+struct Seen {
+    length: usize,
+    slots: [Box<[u8]>; 2],
+}
+
+impl Seen {
+    fn new(bytes: &[u8]) -> Self {
+        let (a, b) = bytes.split_at(bytes.len() / 2);
+        let content = |slot: &[u8]| {
+            let end = slot.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            Box::from(&slot[..end])
+        };
+        Self { length: bytes.len(), slots: [content(a), content(b)] }
+    }
+
+    /// Whether these are the same bytes, every one of them.
+    fn is(&self, bytes: &[u8]) -> bool {
+        let (a, b) = bytes.split_at(bytes.len() / 2);
+        let same = |slot: &[u8], content: &[u8]| {
+            slot.split_at_checked(content.len())
+                .is_some_and(|(begins, rest)| begins == content && is_zero(rest))
+        };
+        bytes.len() == self.length && same(a, &self.slots[0]) && same(b, &self.slots[1])
     }
 }
