@@ -16,7 +16,8 @@
 //! | [`Incoming`] | the same | let a machine that migrated to here run on |
 //! | [`Relocation`] | the lock files of two homes | move a machine that is off |
 //!
-//! [`format`] holds the bytes; `FORMAT.md` says them in words.
+//! [`format`] holds the bytes; `FORMAT.md` says them in words. Which datastores carry the heartbeats of which host is
+//! no machine's business: [`selection`] is a pure function for whoever manages the cluster.
 //!
 //! # Why the bytes can be trusted
 //!
@@ -57,7 +58,7 @@
 //! * Zeros in place of the last records of a list's log look like its end. A host knows better of its own list for as
 //!   long as it lives; of another's it cannot tell.
 //! * Numbers that a heartbeat advertises are fixed for the life of its writer.
-//! * The choice of heartbeat datastores; the storage migration of a running machine.
+//! * The storage migration of a running machine.
 //!
 //! # Features
 //!
@@ -80,6 +81,7 @@ pub mod marker_writer;
 pub mod ownership;
 pub mod poweron_writer;
 pub mod protected_list;
+pub mod selection;
 pub mod vm_lock;
 
 pub use heartbeat_writer::HeartbeatWriter;
@@ -88,4 +90,5 @@ pub use marker_writer::MarkerWriter;
 pub use ownership::Ownership;
 pub use poweron_writer::PoweronWriter;
 pub use protected_list::{ChangeId, ChangeRefused, ListChange, ProtectedListWriter};
+pub use selection::HeartbeatSelection;
 pub use vm_lock::{Incoming, RecordChange, Relocation, VmLock};
