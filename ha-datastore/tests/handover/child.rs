@@ -15,10 +15,19 @@ pub(crate) struct Child {
 
 impl Child {
     pub(crate) fn start(datastore: &Path, host: u32, incarnation: u64) -> Self {
+        Self::start_rated("SameKernel", datastore, host, incarnation)
+    }
+
+    /// Over a mount whose locks can be lost.
+    pub(crate) fn start_shared(datastore: &Path, host: u32, incarnation: u64) -> Self {
+        Self::start_rated("F2", datastore, host, incarnation)
+    }
+
+    fn start_rated(rating: &str, datastore: &Path, host: u32, incarnation: u64) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .arg("owner")
             .arg(datastore)
-            .args([host.to_string(), incarnation.to_string()])
+            .args([host.to_string(), incarnation.to_string(), rating.to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

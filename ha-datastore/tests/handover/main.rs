@@ -6,7 +6,8 @@
 //! from any later owner's list.
 //!
 //! The normal run makes 300 hand-overs; `HA_HANDOVERS=10000 cargo test -p ha-datastore --features fs --test handover`
-//! makes more, in about five minutes. `HA_SEED` chooses other moments.
+//! makes more, in about ten minutes; `HA_REVOCATIONS` does the same for locks that are taken away over FUSE. `HA_SEED`
+//! chooses other moments.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 #![allow(clippy::std_instead_of_alloc, reason = "std is there anyway")]
 #![allow(clippy::print_stdout, reason = "the processes talk by their standard output")]
@@ -15,6 +16,8 @@
 mod child;
 mod owner;
 mod record;
+mod revoked;
+mod shim;
 
 use core::time::Duration;
 use std::path::Path;
@@ -33,6 +36,10 @@ fn main() {
     for (name, test) in [
         ("owners_are_killed_at_random_moments", owners_are_killed_at_random_moments as fn()),
         ("a_stopped_owner_keeps_the_datastore", a_stopped_owner_keeps_the_datastore),
+        (
+            "an_owner_whose_lock_was_taken_away_spoils_nothing",
+            revoked::an_owner_whose_lock_was_taken_away_spoils_nothing,
+        ),
     ] {
         // As the usual harness does: an argument that is no option is part of the names to run.
         if arguments[1..].iter().all(|filter| filter.starts_with('-') || name.contains(filter.as_str())) {

@@ -16,13 +16,15 @@ pub(crate) const CLUSTER_DIRECTORY: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8
 pub(crate) const GEOMETRY: Geometry =
     Geometry::new(Limits { hosts: 2, vms_per_list: 64, vms_per_host: 64, ..Limits::DEFAULT });
 const HOME: DatastoreId = DatastoreId::new(1);
+/// Between two writes of the owner record.
+pub(crate) const PERIOD: Duration = Duration::from_millis(10);
 const VMS: u8 = 40;
 /// Changes that are out at once, so that some are committed together.
 const AT_ONCE: usize = 3;
 
 /// Tries to own the datastore and changes its list, until somebody ends this process.
 pub(crate) fn run(arguments: &[String]) {
-    let [datastore, host, incarnation] = arguments else { panic!("{arguments:?}") };
+    let [datastore, host, incarnation, rating] = arguments else { panic!("{arguments:?}") };
     let host = HostId::new(host.parse().unwrap());
     let identity = Identity {
         cluster: ClusterId::from_bytes([0xc1; 16]),
@@ -34,7 +36,7 @@ pub(crate) fn run(arguments: &[String]) {
         id: HOME,
         root: datastore.into(),
         cluster_directory: CLUSTER_DIRECTORY.into(),
-        capability: Capability::SAME_KERNEL,
+        capability: Capability { rating: rating.parse().unwrap(), ..Capability::SAME_KERNEL },
     };
     let (deliver, done) = channel();
     let storage = FsStorage::start(vec![mount], move |completion| deliver.send(completion).unwrap_or(()));
@@ -45,7 +47,7 @@ pub(crate) fn run(arguments: &[String]) {
         hosts: vec![HostId::new(1), HostId::new(2)],
         geometry: GEOMETRY,
         timing: TimingConfig {
-            datastore_write_period: Duration::from_millis(10),
+            datastore_write_period: PERIOD,
             look_again: Duration::from_millis(1),
             look_again_slow: Duration::from_millis(1),
             ..TimingConfig::profile(Profile::Swift)

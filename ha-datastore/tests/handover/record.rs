@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::child::Child;
 
@@ -22,7 +22,9 @@ pub(crate) struct Record {
     reigns: BTreeMap<(u64, u32), Reign>,
     /// The term of each process's present reign.
     current: BTreeMap<(u32, u64), (u64, u32)>,
+    disregarded: BTreeSet<(u32, u64)>,
     durable: usize,
+    told_late: usize,
 }
 
 impl Record {
@@ -39,6 +41,7 @@ impl Record {
                     assert!(self.reigns.insert(term, reign).is_none(), "two owners in term {term:?}");
                     self.current.insert(life, term);
                 }
+                ["durable", ..] if self.disregarded.contains(&life) => self.told_late += 1,
                 ["durable", vm, version] => {
                     let reign = self.reigns.get_mut(&self.current[&life]).unwrap();
                     reign.durable.push((vm.parse().unwrap(), version.parse().unwrap()));
@@ -46,11 +49,30 @@ impl Record {
                 }
                 ["lost"] => {
                     self.current.remove(&life);
+                    self.disregarded.remove(&life);
                 }
                 _ => panic!("host {} said `{line}`", child.host),
             }
         }
         self.current.contains_key(&life)
+    }
+
+    /// What a process says from now on counts for nothing, until it says that it has lost the datastore: somebody else
+    /// has taken it meanwhile, which below F3 nobody does before the process has stopped (architecture 8).
+    pub(crate) fn disregard(&mut self, child: &Child) {
+        let life = (child.host, child.incarnation);
+        self.current.remove(&life);
+        self.disregarded.insert(life);
+    }
+
+    /// Whether it has not said so yet.
+    pub(crate) fn is_disregarded(&self, child: &Child) -> bool {
+        self.disregarded.contains(&(child.host, child.incarnation))
+    }
+
+    /// What was said to be durable and disregarded.
+    pub(crate) fn told_late(&self) -> usize {
+        self.told_late
     }
 
     pub(crate) fn durable(&self) -> usize {
