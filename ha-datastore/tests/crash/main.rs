@@ -17,6 +17,7 @@ mod heartbeat;
 mod images;
 mod journal;
 mod list;
+mod marker;
 mod poweron;
 mod rig;
 mod vm_lock;
