@@ -12,6 +12,9 @@
 //!   after a failure the kernel may call lost pages clean (reliability 5.1).
 //! * **Fresh reads.** Every read opens, reads and closes, because only `open` asks the server again
 //!   (reliability 4). The answer is as old as the moment before that `open`.
+//! * **What is built upon is read from storage.** A read that asks for it ([`ReadFrom`](ha_core::ReadFrom)) first syncs
+//!   what this host has pending in the file and drops what it has cached of it, so that no record is relied upon that
+//!   a crash could take away.
 //! * **Locks are `flock` on one descriptor, exclusive from the start, never upgraded.** A file that is locked here
 //!   is written through the locked descriptor, since on F2 only that one is refused once the lock is lost. A lock
 //!   stays until `Unlock` *and* until every write that was submitted under it has ended. A descriptor that had an

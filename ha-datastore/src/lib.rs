@@ -36,6 +36,9 @@
 //! slot holds the only record that is surely there; it is not touched before. (A log in doubt is never continued:
 //! the next snapshot goes to the other slot.)
 //!
+//! *Built upon only if durable.* Whoever writes a record's successor over the only other one reads it from storage
+//! first ([`ReadFrom::Durable`](ha_core::ReadFrom)), never from a cache whose content a crash could take away.
+//!
 //! *Never written is not empty.* All zero has its own state everywhere. For a lock file it is a refusal.
 //!
 //! *One writer for each file* but for `protectedlist` and the lock files, which are written under their lock, and

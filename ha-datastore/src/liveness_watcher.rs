@@ -10,7 +10,8 @@
 //! * "Unchanged" counts only in a *good round*: the own heartbeat on the same datastore was written and read back
 //!   within its period and I/O timeout of this read, on either side. A read that hung through an outage and then
 //!   came back does not show that the peer could have written meanwhile.
-//! * A read that does not come back holds up no other file, and is not repeated while it is out.
+//! * A read that does not come back holds up no other request of this machine, and is not repeated while it is out.
+//!   (A driver may still carry out the reads of one datastore one after the other.)
 //!
 //! The isolation flag in `host-<n>-poweron` is read along, once per write period, and counts only if it is of
 //! the life that the heartbeat file names.
