@@ -17,6 +17,8 @@
 //! | `protectedlist.<n>` | [`ProtectedList`], then two logs of changes | host n |
 //! | `poweredoff/<vm uuid>` | [`PowerOffMarker`] | whoever stops the machine |
 //! | `.<config file name>.ha-lock` | [`VmLockRecord`] | whoever holds its lock |
+//!
+//! [`local`] has the files that lie on a host's own disk, which have other rules.
 
 mod cursor;
 mod directory;
@@ -28,6 +30,7 @@ mod list_log;
 mod list_owner;
 mod list_state;
 mod list_sum;
+pub mod local;
 mod log_reader;
 mod log_record;
 mod marker;

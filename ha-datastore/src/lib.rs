@@ -16,8 +16,10 @@
 //! | [`Incoming`] | the same | let a machine that migrated to here run on |
 //! | [`Relocation`] | the lock files of two homes | move a machine that is off |
 //!
-//! [`format`] holds the bytes; `FORMAT.md` says them in words. Which datastores carry the heartbeats of which host is
-//! no machine's business: [`selection`] is a pure function for whoever manages the cluster.
+//! [`format`] holds the bytes; `FORMAT.md` says them in words. Beside these, each host keeps four files on its own disk
+//! ([`format::local`]): cluster configuration, host list, compatibility of virtual machines, own options. They are
+//! replaced as a whole, and their versions only rise. Which datastores carry the heartbeats of which host is no machine's
+//! business: [`selection`] is a pure function for whoever manages the cluster.
 //!
 //! # Why the bytes can be trusted
 //!

@@ -27,6 +27,14 @@ pub enum RecordKind {
     VmLock = 6,
     /// In the logs of `protectedlist.<n>`, after its slots.
     ListLog = 7,
+    /// In the host-local file `clusterconfig`.
+    ClusterConfig = 8,
+    /// In the host-local file `hostlist`.
+    HostList = 9,
+    /// In the host-local file `vmmetadata`.
+    VmMetadata = 10,
+    /// In the host-local file `fdm.cfg`.
+    FdmConfig = 11,
 }
 
 impl RecordKind {
