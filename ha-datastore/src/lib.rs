@@ -67,7 +67,8 @@
 //!
 //! # Features
 //!
-//! * `fs` - the driver of all storage requests over real files of Linux, and the creation of the files.
+//! * `fs` - the driver of all storage requests over real files of Linux, the creation of the files, and the folder of a
+//!   host's own files. One module in it maps one of these, `vmmetadata`, and has the only unsafe code of this crate.
 //!
 #![no_std]
 #![cfg_attr(not(feature = "fs"), forbid(unsafe_code))]

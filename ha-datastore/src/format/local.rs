@@ -43,4 +43,6 @@ pub use host_list::{HostEntry, HostList, HostListError};
 pub use local_file::{LocalFile, LocalRecord};
 pub use options_text::OptionsText;
 pub use vm_metadata::{MetadataError, VmMetadata};
+#[cfg(feature = "fs")]
+pub(crate) use vm_metadata_view::Layout;
 pub use vm_metadata_view::VmMetadataView;

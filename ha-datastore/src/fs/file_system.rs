@@ -1,6 +1,9 @@
 use core::fmt;
+use std::fs::File;
 use std::io;
 use std::path::Path;
+
+use rustix::fs::StatFs;
 
 /// The type of a mounted file system, by the magic number of `statfs`.
 ///
@@ -46,9 +49,16 @@ impl FileSystem {
     ///
     /// What `statfs` answers.
     pub fn of(path: &Path) -> io::Result<Self> {
-        let found = rustix::fs::statfs(path)?;
-        // The field is signed and as wide as a word; the number has 32 bits.
-        Ok(Self::from_magic(found.f_type as u64 & 0xffff_ffff))
+        Ok(Self::from_statfs(&rustix::fs::statfs(path)?))
+    }
+
+    /// The type of the file system that holds an open file.
+    ///
+    /// # Errors
+    ///
+    /// What `fstatfs` answers.
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::from_statfs(&rustix::fs::fstatfs(file)?))
     }
 
     /// Whether one kernel alone can mount it, so that this kernel's locks are all there are.
@@ -65,6 +75,11 @@ impl FileSystem {
             | Self::Ocfs2
             | Self::Other(_) => false,
         }
+    }
+
+    const fn from_statfs(found: &StatFs) -> Self {
+        // The field is signed and as wide as a word; the number has 32 bits.
+        Self::from_magic(found.f_type as u64 & 0xffff_ffff)
     }
 
     // The numbers are those of linux/magic.h and of the file systems' own headers.

@@ -1,37 +1,26 @@
 //! State of this host alone, on its own disk: replaced as a whole, so that a crash leaves the old or the new
 //! content. Never for shared storage, where nothing is renamed (architecture 7).
+//!
+//! [`LocalFolder`] keeps the four files of [`format::local`](crate::format::local); [`raise_incarnation`] the fifth,
+//! the only one whose loss must not be repaired from elsewhere without care.
 
-use alloc::borrow::ToOwned as _;
+mod error;
+mod folder;
+mod mapped;
+mod open;
+mod replace;
+
 use alloc::format;
 use core::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::{fs, io};
 
 use ha_core::Incarnation;
 
-/// Replaces the content of `path`: writes `<path>.tmp` (mode 0600), syncs it, renames it over `path`, syncs the
-/// directory. What an earlier, interrupted call left in `<path>.tmp` is overwritten. One writer at a time.
-///
-/// # Errors
-///
-/// What the operating system answered, with the path. Afterwards the content is the old or the new one.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = PathBuf::from(temporary);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(at(&temporary))?;
-    fs::rename(&temporary, path).map_err(at(path))?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(at(directory))
-}
+pub use error::LocalError;
+pub use folder::{LocalFolder, VersionRule, Written};
+pub use mapped::MappedVmMetadata;
+pub use replace::write_atomically;
 
 /// The incarnation of an agent that starts now: one more than `at_least` and than the one stored in
 /// `<directory>/incarnation`, and stored there durably before this returns. It never repeats.
