@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use fs_common::*;
-use ha_core::{FileKind, HostId, VmUuid};
+use ha_core::{FileKind, HostId, StorageFault, VmUuid};
 use ha_datastore::fs::layout::{self, LayoutError};
 use ha_datastore::fs::path_of;
 
@@ -107,4 +107,65 @@ fn a_vm_home_holds_the_lock_record_and_keeps_it() {
     assert_eq!(fs::read(&path).unwrap(), [5; 8192], "a record that exists is the truth about the epoch");
     let error = layout::create_vm_home(temp.path(), &vm, &[6; 4096]).unwrap_err();
     assert!(matches!(error, LayoutError::WrongSize { found: 8192, expected: 4096, .. }), "{error}");
+}
+
+#[test]
+fn what_has_no_room_is_not_begun() {
+    let temp = TempDir::datastore();
+    let available = fs4::available_space(temp.path()).unwrap();
+    let files = [(heartbeat(1), 2 * BLOCK), (heartbeat(8), 2 * BLOCK), (heartbeat(9), 1 << 60)];
+    let error = layout::create(temp.path(), CLUSTER, &files).unwrap_err();
+    let LayoutError::NoRoom { needed, available: found, root } = &error else { panic!("{error}") };
+    assert_eq!((*needed, root.as_path()), ((1 << 60) + 2 * BLOCK, temp.path()), "what exists needs nothing");
+    assert!(found.abs_diff(available) < 1 << 33, "{found}, others write too; before: {available}");
+    assert!(
+        error.to_string().contains(&needed.to_string()) && error.to_string().contains(&found.to_string())
+    );
+    assert!(!temp.path_of(&heartbeat(8)).exists() && !temp.path_of(&heartbeat(9)).exists());
+    assert_eq!(error.fault(), Some(StorageFault::NoSpace));
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::StorageFull);
+
+    let home = vm("web-1/web-1.vmx");
+    layout::create_vm_home(temp.path(), &home, &[0; 8]).unwrap();
+}
+
+#[test]
+fn room_is_counted_to_the_block() {
+    let temp = TempDir::new();
+    let Some(_mounted) = temp.cover("tmpfs", c"size=1m") else { return };
+    let all = fs4::available_space(temp.path()).unwrap();
+    let error = layout::create(temp.path(), CLUSTER, &[(heartbeat(1), all + 1)]).unwrap_err();
+    assert!(matches!(error, LayoutError::NoRoom { needed, available, .. } if needed == available + 1));
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+    // Directories of a tmpfs take no blocks.
+    layout::create(temp.path(), CLUSTER, &[(heartbeat(1), all)]).unwrap();
+    assert_eq!(fs4::available_space(temp.path()).unwrap(), 0);
+}
+
+#[test]
+fn a_datastore_that_is_full_all_the_same_says_so_and_keeps_no_half_file() {
+    let temp = TempDir::new();
+    // Root, `.vSphere-HA`, the cluster's directory, that of the markers, and one file.
+    let Some(_mounted) = temp.cover("tmpfs", c"size=1m,nr_inodes=5") else { return };
+    let error =
+        layout::create(temp.path(), CLUSTER, &[(heartbeat(1), BLOCK), (heartbeat(2), BLOCK)]).unwrap_err();
+    assert!(matches!(&error, LayoutError::Io { path, .. } if path.ends_with("host-2-hb")), "{error}");
+    assert_eq!(error.fault(), Some(StorageFault::NoSpace));
+    assert!(!temp.path_of(&heartbeat(2)).exists());
+    fs::remove_file(temp.path_of(&heartbeat(1))).unwrap();
+    layout::create(temp.path(), CLUSTER, &[(heartbeat(2), BLOCK)]).unwrap();
+}
+
+/// 2 x 18 MiB of list and as much of logs, as for 100,000 virtual machines.
+#[test]
+fn a_large_list_takes_no_ages() {
+    let temp = TempDir::new();
+    let list = FileKind::ProtectedListOf(HostId::new(1));
+    let size = 2 * (18 << 20) + 2 * (8 << 20);
+    let began = ha_datastore::fs::boot_clock();
+    layout::create(temp.path(), CLUSTER, &[(list.clone(), size)]).unwrap();
+    let took = ha_datastore::fs::boot_clock().since(began);
+    assert!(took < core::time::Duration::from_secs(30), "{took:?}");
+    let found = fs::metadata(temp.path_of(&list)).unwrap();
+    assert!(found.len() == size && found.blocks() * 512 >= size);
 }

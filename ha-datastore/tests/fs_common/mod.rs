@@ -1,7 +1,9 @@
 //! A temporary datastore, and one driver on it whose completions are awaited one by one.
 #![allow(dead_code, reason = "each test crate uses its part")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(clippy::print_stdout, reason = "a test that is skipped says why")]
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::fs;
@@ -15,6 +17,7 @@ use ha_core::{
     StorageCompletion, StorageFault, StorageRequest, TokenMint, VmId, VmUuid,
 };
 use ha_datastore::fs::{FsStorage, Mount, boot_clock, layout};
+use rustix::mount::{MountFlags, UnmountFlags};
 
 pub(crate) const CLUSTER: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8-7-0badcafe-manager";
 pub(crate) const DATASTORE: DatastoreId = DatastoreId::new(1);
@@ -103,6 +106,28 @@ impl TempDir {
 impl Drop for TempDir {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A file system in memory over a directory, taken away again with this.
+pub(crate) struct Cover(PathBuf);
+
+impl TempDir {
+    /// Mounts a file system in memory over it; `None` where this user may not.
+    pub(crate) fn cover(&self, kind: &str, options: &CStr) -> Option<Cover> {
+        match rustix::mount::mount("none", self.path(), kind, MountFlags::empty(), options) {
+            Ok(()) => Some(Cover(self.0.clone())),
+            Err(errno) => {
+                println!("skipped: this user may not mount a {kind}: {errno}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Cover {
+    fn drop(&mut self) {
+        rustix::mount::unmount(&self.0, UnmountFlags::DETACH).ok();
     }
 }
 
