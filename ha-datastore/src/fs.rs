@@ -10,6 +10,8 @@
 //! * **Durable means synced.** A write is one `pwrite` into a file that exists and is long enough, then
 //!   `fdatasync`; it never creates, never extends, never appends. A failed sync is reported, never retried here:
 //!   after a failure the kernel may call lost pages clean (reliability 5.1).
+//! * **Not even the kernel's cache, where that is wanted.** With [`Caching::Direct`] a datastore is read and written by
+//!   `O_DIRECT | O_SYNC`; a file system that refuses that is refused at the start.
 //! * **Fresh reads.** Every read opens, reads and closes, because only `open` asks the server again
 //!   (reliability 4). The answer is as old as the moment before that `open`.
 //! * **What is built upon is read from storage.** A read that asks for it ([`ReadFrom`](ha_core::ReadFrom)) first syncs
@@ -29,6 +31,7 @@
 //! Virtual machines are started by a launcher that holds none; its holder takes the lock with [`VmLockFile`].
 
 mod buffers;
+mod caching;
 mod clock;
 mod fault;
 mod file_system;
@@ -45,6 +48,7 @@ mod storage;
 mod vm_lock_file;
 mod writer;
 
+pub use caching::{CachedMount, Caching};
 pub use clock::{boot_clock, boot_id};
 pub use fault::fault_of;
 pub use file_system::FileSystem;

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use ha_core::operation::{Lock, LockOutcome, LookAtLock, LookOutcome};
 use ha_core::{FileKind, Instant, StorageCompletion, StorageFault, Token};
 
+use super::caching::Caching;
 use super::clock::boot_clock;
 use super::fault::fault_of;
 use super::flock::{self, TRIES, TRY_GAP};
@@ -39,6 +40,8 @@ impl Job for LockJob {
 /// A refused try waits in `refused` for its next one, so that other requests go on meanwhile.
 pub(super) struct Locker {
     mount: Arc<Mount>,
+    /// Files are written through the descriptor that carries the lock.
+    caching: Caching,
     held: Arc<HeldLocks>,
     deliver: Deliver,
     /// In the order of their next try: each is put at the end, the same gap ahead.
@@ -60,8 +63,8 @@ enum Ask {
 }
 
 impl Locker {
-    pub(super) fn new(mount: Arc<Mount>, held: Arc<HeldLocks>, deliver: Deliver) -> Self {
-        Self { mount, held, deliver, refused: VecDeque::new() }
+    pub(super) fn new(mount: Arc<Mount>, caching: Caching, held: Arc<HeldLocks>, deliver: Deliver) -> Self {
+        Self { mount, caching, held, deliver, refused: VecDeque::new() }
     }
 
     /// Works until the lane is dropped. Tries that were refused until then are given up.
@@ -125,7 +128,9 @@ impl Locker {
     fn open_and_attempt(&mut self, kind: FileKind, ask: Ask) {
         // NFS grants an exclusive `flock` only to a descriptor that may write (reliability 3).
         let writable = matches!(ask, Ask::Lock { .. });
-        match OpenOptions::new().read(true).write(writable).open(self.mount.path_of(&kind)) {
+        let opened =
+            self.caching.open(&self.mount.path_of(&kind), OpenOptions::new().read(true).write(writable));
+        match opened {
             Ok(file) => {
                 self.attempt(Attempt { kind, file, tries_left: TRIES, next_try: Instant::ORIGIN, ask })
             }

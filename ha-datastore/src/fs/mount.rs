@@ -3,7 +3,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ha_core::{Capability, DatastoreId, FileKind, Rating};
+use rustix::io::Errno;
 
+use super::caching::{CachedMount, Caching};
 use super::file_system::FileSystem;
 use super::paths::{self, path_of};
 
@@ -27,8 +29,14 @@ impl Mount {
         path_of(&self.root, &self.cluster_directory, kind)
     }
 
+    /// The mount, and how its files are read and written.
+    #[must_use]
+    pub const fn cached(self, caching: Caching) -> CachedMount {
+        CachedMount { mount: self, caching }
+    }
+
     /// Checks what can be checked without another host.
-    pub(super) fn check(&self) -> Result<(), OpenError> {
+    pub(super) fn check(&self, caching: Caching) -> Result<(), OpenError> {
         let datastore = self.id;
         if !paths::is_one_name(&self.cluster_directory) {
             return Err(OpenError::BadClusterDirectory { datastore, found: self.cluster_directory.clone() });
@@ -40,7 +48,26 @@ impl Mount {
         }
         // The root first: on a file system of the wrong kind, that is the news, not the missing directory.
         self.check_directory(&self.root)?;
-        self.check_directory(&paths::cluster_path(&self.root, &self.cluster_directory))
+        self.check_directory(&paths::cluster_path(&self.root, &self.cluster_directory))?;
+        self.check_caching(caching)
+    }
+
+    /// A file system may refuse direct requests at `open` or later; one file that every datastore has tells.
+    fn check_caching(&self, caching: Caching) -> Result<(), OpenError> {
+        match caching {
+            Caching::Kernel => return Ok(()),
+            Caching::Direct => {}
+        }
+        let (datastore, path) = (self.id, self.path_of(&FileKind::ProtectedList));
+        let Err(source) = caching.probe(&path) else { return Ok(()) };
+        let refused = [Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS];
+        if Errno::from_io_error(&source).is_some_and(|errno| refused.contains(&errno)) {
+            let found = FileSystem::of(&path);
+            let found =
+                found.map_err(|source| OpenError::Unreadable { datastore, path: path.clone(), source })?;
+            return Err(OpenError::NoDirect { datastore, path, found });
+        }
+        Err(OpenError::Unreadable { datastore, path, source })
     }
 
     fn check_directory(&self, path: &Path) -> Result<(), OpenError> {
@@ -96,12 +123,25 @@ pub enum OpenError {
         /// What was given.
         found: String,
     },
-    /// The mount point or the cluster's directory is missing or unreadable.
-    #[error("{datastore}: cannot look at the directory {}: {source}", path.display())]
+    /// Direct requests are asked for, and the file system refuses them.
+    #[error(
+        "{datastore}: {} lies on {found}, which refuses O_DIRECT; accepted there: Caching::Kernel",
+        path.display()
+    )]
+    NoDirect {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// The file that was tried.
+        path: PathBuf,
+        /// What it lies on.
+        found: FileSystem,
+    },
+    /// The mount point or the cluster's directory is missing or unreadable; for direct requests, `protectedlist`.
+    #[error("{datastore}: cannot look at {}: {source}", path.display())]
     Unreadable {
         /// The datastore.
         datastore: DatastoreId,
-        /// The directory.
+        /// The directory or file.
         path: PathBuf,
         /// Why not.
         source: io::Error,

@@ -1,13 +1,14 @@
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use bytes::Bytes;
 use ha_core::operation::{Read, ReadReply};
 use ha_core::{FileKind, ReadFrom, StorageCompletion, StorageFault, Token};
-use rustix::fs::{Advice, Mode, OFlags};
+use rustix::fs::Advice;
 use rustix::io::Errno;
 
 use super::buffers::Buffers;
+use super::caching::{Caching, read_direct};
 use super::clock::boot_clock;
 use super::fault::fault_of;
 use super::lane::Job;
@@ -27,8 +28,9 @@ pub(super) struct ReadJob {
 }
 
 impl ReadJob {
-    pub(super) fn perform(self, mount: &Mount, buffers: &mut Buffers) -> StorageCompletion {
-        let outcome = read(buffers, &mount.path_of(&self.kind), (self.offset, self.length), self.from);
+    pub(super) fn perform(self, mount: &Mount, caching: Caching, buffers: &mut Buffers) -> StorageCompletion {
+        let place = (self.offset, self.length);
+        let outcome = read(&mount.path_of(&self.kind), place, self.from, caching, buffers);
         StorageCompletion::Read(self.token.complete(outcome))
     }
 }
@@ -41,16 +43,16 @@ impl Job for ReadJob {
 
 /// Opens, reads exactly `length` bytes at `offset`, closes.
 fn read(
-    buffers: &mut Buffers,
     path: &Path,
-    (offset, length): (u64, u32),
+    place: (u64, u32),
     from: ReadFrom,
+    caching: Caching,
+    buffers: &mut Buffers,
 ) -> Result<ReadReply, StorageFault> {
     let started = boot_clock();
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    let file = File::from(file.map_err(|errno| fault_of(&errno.into()))?);
+    let file = caching.open(path, OpenOptions::new().read(true)).map_err(|error| fault_of(&error))?;
     prepare(&file, from)?;
-    let bytes = read_exact(buffers, &file, offset, length)?;
+    let bytes = read_exact(&file, place, caching, buffers)?;
     Ok(ReadReply { bytes, started })
 }
 
@@ -70,10 +72,10 @@ pub(super) fn prepare(file: &File, from: ReadFrom) -> Result<(), StorageFault> {
 
 /// Reads exactly `length` bytes at `offset`.
 pub(super) fn read_exact(
-    buffers: &mut Buffers,
     file: &File,
-    offset: u64,
-    length: u32,
+    (offset, length): (u64, u32),
+    caching: Caching,
+    buffers: &mut Buffers,
 ) -> Result<Bytes, StorageFault> {
     let length = usize::try_from(length).map_err(|_| StorageFault::Unsupported)?;
     // Known before much memory is asked for. For little it would be one call more in each poll.
@@ -83,20 +85,25 @@ pub(super) fn read_exact(
             return Err(StorageFault::Short);
         }
     }
-    buffers.filled(length, |mut rest| {
-        let mut at = offset;
-        while !rest.is_empty() {
-            // Not by std, whose calls are points of cancellation of threads: those cost as much as a poll has to spare.
-            match rustix::io::pread(file, &mut *rest, at) {
-                Ok(0) => return Err(StorageFault::Short),
-                Ok(read) => {
-                    at = at.saturating_add(read as u64);
-                    rest = rest.get_mut(read..).unwrap_or_default();
-                }
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(fault_of(&errno.into())),
+    match caching {
+        Caching::Kernel => buffers.filled(length, |bytes| fill(file, offset, bytes)),
+        // Also a file that is too short.
+        Caching::Direct => read_direct(file, offset, length).map_err(|error| fault_of(&error)),
+    }
+}
+
+fn fill(file: &File, mut at: u64, mut rest: &mut [u8]) -> Result<(), StorageFault> {
+    while !rest.is_empty() {
+        // Not by std, whose calls are points of cancellation of threads: those cost as much as a poll has to spare.
+        match rustix::io::pread(file, &mut *rest, at) {
+            Ok(0) => return Err(StorageFault::Short),
+            Ok(read) => {
+                at = at.saturating_add(read as u64);
+                rest = rest.get_mut(read..).unwrap_or_default();
             }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(fault_of(&errno.into())),
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use ha_core::operation::{LockOutcome, LookOutcome};
 use ha_core::{DatastoreId, FileKind, StorageCompletion, StorageFault, StorageRequest};
 
 use super::buffers::Buffers;
+use super::caching::{CachedMount, Caching};
 use super::held::HeldLocks;
 use super::lane::{Deliver, Lane, in_batches, one_by_one};
 use super::locker::{LockJob, Locker};
@@ -27,7 +28,8 @@ pub struct FsStorage {
 }
 
 impl FsStorage {
-    /// Checks the mounts and starts the workers of each.
+    /// Checks the mounts and starts the workers of each. A plain [`Mount`] is read and written through the kernel's
+    /// cache; [`Mount::cached`] says otherwise.
     ///
     /// Waits if a mount is stalled now; a caller that cannot wait starts one `FsStorage` per datastore, each on a
     /// thread of its own. `deliver` is called from worker threads, and from within [`FsStorage::submit`] for a
@@ -37,7 +39,7 @@ impl FsStorage {
     ///
     /// [`OpenError`] names the datastore and what would have been accepted.
     pub fn start(
-        mounts: Vec<Mount>,
+        mounts: Vec<impl Into<CachedMount>>,
         deliver: impl Fn(StorageCompletion) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         Self::start_in_batches(mounts, move |completions| {
@@ -52,18 +54,19 @@ impl FsStorage {
     ///
     /// As [`FsStorage::start`].
     pub fn start_in_batches(
-        mounts: Vec<Mount>,
+        mounts: Vec<impl Into<CachedMount>>,
         deliver: impl Fn(Vec<StorageCompletion>) + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let deliver = Deliver::new(deliver);
         let mut datastores = BTreeMap::new();
         for mount in mounts {
+            let CachedMount { mount, caching } = mount.into();
             let datastore = mount.id;
-            mount.check()?;
+            mount.check(caching)?;
             match datastores.entry(datastore) {
                 Entry::Occupied(_) => return Err(OpenError::Duplicate { datastore }),
                 Entry::Vacant(place) => {
-                    let started = Datastore::start(mount, &deliver);
+                    let started = Datastore::start(mount, caching, &deliver);
                     place.insert(started.map_err(|source| OpenError::Thread { datastore, source })?);
                 }
             }
@@ -100,22 +103,22 @@ struct Datastore {
 }
 
 impl Datastore {
-    fn start(mount: Mount, deliver: &Deliver) -> io::Result<Self> {
+    fn start(mount: Mount, caching: Caching, deliver: &Deliver) -> io::Result<Self> {
         let mount = Arc::new(mount);
         let held = Arc::new(HeldLocks::default());
         // The kernel keeps 15 characters of a thread's name.
         let name = |role: &str| format!("ds{} {role}", mount.id.number());
         let writer = |role| {
             let mount = Arc::clone(&mount);
-            let work = one_by_one(deliver.clone(), move |job: WriteJob| job.perform(&mount));
+            let work = one_by_one(deliver.clone(), move |job: WriteJob| job.perform(&mount, caching));
             Lane::start(name(role), work)
         };
         let reader = {
             let mount = Arc::clone(&mount);
             let mut buffers = Buffers::default();
-            in_batches(deliver.clone(), move |job: ReadJob| job.perform(&mount, &mut buffers))
+            in_batches(deliver.clone(), move |job: ReadJob| job.perform(&mount, caching, &mut buffers))
         };
-        let locker = Locker::new(Arc::clone(&mount), Arc::clone(&held), deliver.clone());
+        let locker = Locker::new(Arc::clone(&mount), caching, Arc::clone(&held), deliver.clone());
         Ok(Self {
             leases: writer("lease")?,
             writes: writer("write")?,

@@ -9,6 +9,7 @@ use ha_core::{Instant, ReadFrom, StorageFault};
 use rustix::io::FdFlags;
 
 use super::buffers::Buffers;
+use super::caching::Caching;
 use super::clock::boot_clock;
 use super::flock::{self, TRIES, TRY_GAP};
 use super::{reader, writer};
@@ -79,7 +80,7 @@ impl VmLockFile {
     /// [`StorageFault::Short`] if the file has fewer, else what the operating system answered.
     pub fn read_record(&self, length: u32) -> Result<Bytes, StorageFault> {
         reader::prepare(&self.file, ReadFrom::Durable)?;
-        reader::read_exact(&mut Buffers::default(), &self.file, 0, length)
+        reader::read_exact(&self.file, (0, length), Caching::Kernel, &mut Buffers::default())
     }
 
     /// Overwrites bytes that the file already has, syncs them, reads them back and compares.
@@ -91,13 +92,10 @@ impl VmLockFile {
     /// [`StorageFault::ReadBackDiffers`], or what the operating system answered: it is unknown what is stored.
     pub fn write_record(&self, offset: u64, bytes: &[u8], not_after: Instant) -> Result<(), StorageFault> {
         let length = u32::try_from(bytes.len()).map_err(|_| StorageFault::Unsupported)?;
-        writer::overwrite(&self.file, offset, bytes, not_after)?;
+        writer::overwrite(&self.file, Caching::Kernel, offset, bytes, not_after)?;
         reader::prepare(&self.file, ReadFrom::Storage)?;
-        if reader::read_exact(&mut Buffers::default(), &self.file, offset, length)? == bytes {
-            Ok(())
-        } else {
-            Err(StorageFault::ReadBackDiffers)
-        }
+        let back = reader::read_exact(&self.file, (offset, length), Caching::Kernel, &mut Buffers::default());
+        if back? == bytes { Ok(()) } else { Err(StorageFault::ReadBackDiffers) }
     }
 
     /// The descriptor that carries the lock, for the virtual machine to inherit. Dropping it frees the lock.

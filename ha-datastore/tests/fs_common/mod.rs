@@ -16,7 +16,7 @@ use ha_core::{
     Capability, DatastoreId, FileKind, FileName, HostId, Incarnation, Instant, MachineId, ReadFrom,
     StorageCompletion, StorageFault, StorageRequest, TokenMint, VmId, VmUuid,
 };
-use ha_datastore::fs::{FsStorage, Mount, boot_clock, layout};
+use ha_datastore::fs::{CachedMount, FsStorage, Mount, boot_clock, layout};
 use rustix::mount::{MountFlags, UnmountFlags};
 
 pub(crate) const CLUSTER: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8-7-0badcafe-manager";
@@ -140,7 +140,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn start(mounts: Vec<Mount>) -> Self {
+    pub(crate) fn start(mounts: Vec<impl Into<CachedMount>>) -> Self {
         let (deliver, done) = channel();
         let storage = FsStorage::start(mounts, move |completion| deliver.send(completion).unwrap_or(()));
         let machine = MachineId { host: HostId::new(1), incarnation: Incarnation::new(1), lane: 0 };
