@@ -173,6 +173,7 @@ fn storage_facts(request: &StorageRequest) -> Facts {
                 FileKind::Heartbeat(_)
                 | FileKind::Poweron(_)
                 | FileKind::PoweredOff(_)
+                | FileKind::Probe(_)
                 | FileKind::VmLock(_) => None,
             },
             validity: Validity::Until(*not_after),

@@ -20,6 +20,9 @@ pub enum FileKind {
     ProtectedListOf(HostId),
     /// `poweredoff/<vm uuid>`: the marker of one virtual machine.
     PoweredOff(VmUuid),
+    /// `host-<n>-probe`: written by host n, and tried by one other host at a time, to learn whether locks are shared.
+    /// Nobody's right depends on it.
+    Probe(HostId),
     /// `<vm home>/.<config file name>.ha-lock`: the lock and record of one virtual machine.
     VmLock(VmId),
 }
@@ -50,6 +53,7 @@ impl fmt::Display for FileName {
             FileKind::ProtectedList => f.write_str("protectedlist"),
             FileKind::ProtectedListOf(host) => write!(f, "protectedlist.{}", host.number()),
             FileKind::PoweredOff(uuid) => write!(f, "poweredoff/{uuid}"),
+            FileKind::Probe(host) => write!(f, "{host}-probe"),
             FileKind::VmLock(vm) => write!(f, "lock of {}", vm.config()),
         }
     }

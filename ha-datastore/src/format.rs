@@ -5,7 +5,7 @@
 //! also be the trace of a lost disk and must never count as free. After that every file is overwritten in
 //! place, slot by slot, in the envelope of [`ha_core::record`].
 //!
-//! Reading is total and bounded. The fixed records (heartbeat, list owner, marker, lock) allocate nothing, whatever
+//! Reading is total and bounded. The fixed records (heartbeat, list owner, marker, probe, lock) allocate nothing, whatever
 //! the bytes are; [`PoweronRecord::read`] and [`ProtectedList::read`] at most [`max_allocated`] for the bytes they are
 //! given, whatever their counts claim.
 //!
@@ -16,6 +16,7 @@
 //! | `protectedlist` | [`ListOwnerRecord`] | whoever holds its lock |
 //! | `protectedlist.<n>` | [`ProtectedList`], then two logs of changes | host n |
 //! | `poweredoff/<vm uuid>` | [`PowerOffMarker`] | whoever stops the machine |
+//! | `host-<n>-probe` | [`ProbeRecord`] | host n |
 //! | `.<config file name>.ha-lock` | [`VmLockRecord`] | whoever holds its lock |
 //!
 //! [`local`] has the files that lie on a host's own disk, which have other rules.
@@ -36,6 +37,7 @@ mod log_record;
 mod marker;
 mod merge;
 mod poweron;
+mod probe;
 mod vm_lock;
 
 pub use directory::ClusterDirectory;
@@ -50,4 +52,5 @@ pub use log_record::LogIndex;
 pub use marker::{MarkerState, PowerOffMarker};
 pub use merge::{MergedList, merge};
 pub use poweron::{PoweronRecord, TooManyVms};
+pub use probe::{ProbeNonce, ProbeRecord};
 pub use vm_lock::{LockRecordFault, VmLockRecord, VmLockState};

@@ -13,7 +13,8 @@ use ha_core::VmEpoch;
 use ha_core::record::{Generation, PairState, RecordFault, RecordKind, seal};
 use ha_datastore::format::{
     HeartbeatRecord, ListEntry, ListOwnerRecord, MarkerState, OrderId, OwnerState, PowerOffMarker,
-    PoweronRecord, ProtectedList, Protection, RestartIntent, VmLockRecord, VmLockState,
+    PoweronRecord, ProbeNonce, ProbeRecord, ProtectedList, Protection, RestartIntent, VmLockRecord,
+    VmLockState,
 };
 
 /// A kind of file: how it is read, and two successive records of it.
@@ -91,6 +92,13 @@ fn marker() -> Case<PowerOffMarker> {
     let slots = [(1, A), (2, B)].map(|(epoch, g)| record(epoch).seal(&identity(7, 3), g).into());
     let read = |file: &[u8]| PowerOffMarker::read(file, CLUSTER);
     Case { kind: RecordKind::PowerOffMarker, area: 4096, slots, read }
+}
+
+fn probe() -> Case<ProbeRecord> {
+    let record = |number| ProbeRecord { nonce: ProbeNonce::new(number) };
+    let slots = [(1, A), (2, B)].map(|(number, g)| record(number).seal(&identity(7, 3), g).into());
+    let read = |file: &[u8]| ProbeRecord::read(file, CLUSTER, host(7));
+    Case { kind: RecordKind::Probe, area: 4096, slots, read }
 }
 
 fn vm_lock() -> Case<VmLockRecord> {
@@ -206,6 +214,7 @@ fn list_damage() {
 #[test]
 fn power_off_marker_damage() {
     marker().check();
+    probe().check();
 }
 
 #[test]

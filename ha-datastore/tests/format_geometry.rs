@@ -22,6 +22,7 @@ fn files_have_the_sizes_that_follow_from_the_limits() {
         assert_eq!(size(FileKind::Heartbeat(host(1)), &geometry), 8_192);
         assert_eq!(size(FileKind::ProtectedList, &geometry), 8_192);
         assert_eq!(size(FileKind::PoweredOff(uuid(1)), &geometry), 8_192);
+        assert_eq!(size(FileKind::Probe(host(1)), &geometry), 8_192);
         assert_eq!(size(FileKind::VmLock(vm(1)), &geometry), 8_192);
     }
     // 80 + 16 + 24 * 166 = 4,080; one more machine is one more block.

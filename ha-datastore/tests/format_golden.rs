@@ -15,7 +15,8 @@ use ha_core::record::{Generation, PairState};
 use ha_core::{DatastoreId, Incarnation, Instant, VmEpoch};
 use ha_datastore::format::{
     HeartbeatRecord, ListEntry, ListOwnerRecord, ListState, MarkerState, OrderId, OwnerState, PowerOffMarker,
-    PoweronRecord, ProtectedList, Protection, RestartIntent, VmLockRecord, VmLockState,
+    PoweronRecord, ProbeNonce, ProbeRecord, ProtectedList, Protection, RestartIntent, VmLockRecord,
+    VmLockState,
 };
 
 /// The newest record of a file in which nothing is damaged.
@@ -125,6 +126,15 @@ fn power_off_marker() {
         let file = [seal(state, 0), vec![0; 4096].into()].concat();
         assert_eq!(newest(PowerOffMarker::read(&file, CLUSTER)), (0, marker(state)));
     }
+}
+
+#[test]
+fn probe() {
+    let record = |number| ProbeRecord { nonce: ProbeNonce::new(number) };
+    let seal = |number, at| record(number).seal(&identity(7, 3), generation(at));
+    let file = [seal(0x0123_4567_89ab_cdef, 2), seal(1, 1)].concat();
+    let bytes = golden("probe", &file);
+    assert_eq!(newest(ProbeRecord::read(&bytes, CLUSTER, host(7))), (2, record(0x0123_4567_89ab_cdef)));
 }
 
 #[test]

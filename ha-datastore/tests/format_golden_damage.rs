@@ -13,7 +13,7 @@ use common::golden::all as golden_files;
 use common::{CLUSTER, GEOMETRY, host, pair_of};
 use ha_core::record::{PairState, RecordFault, Slot};
 use ha_datastore::format::{
-    HeartbeatRecord, ListOwnerRecord, PowerOffMarker, PoweronRecord, ProtectedList, VmLockRecord,
+    HeartbeatRecord, ListOwnerRecord, PowerOffMarker, PoweronRecord, ProbeRecord, ProtectedList, VmLockRecord,
 };
 
 const AREA: usize = 4096;
@@ -36,6 +36,7 @@ fn every_golden_file_is_refused_in_every_damaged_form() {
             | "protectedlist.7-log-hole"
             | "protectedlist.7-log-lost-base" => {}
             "poweredoff" => damage(&file, |file| PowerOffMarker::read(file, CLUSTER)),
+            "probe" => damage(&file, |file| ProbeRecord::read(file, CLUSTER, host(7))),
             "ha-lock" | "ha-lock-initial" | "ha-lock-handing-over" | "ha-lock-moved" => {
                 damage(&file, |file| VmLockRecord::read(file, CLUSTER))
             }

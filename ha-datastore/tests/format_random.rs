@@ -15,7 +15,7 @@ use ha_core::record::{Generation, PairState, RecordKind, seal};
 use ha_core::{DatastoreId, Limits, VmEpoch, VmId, VmUuid};
 use ha_datastore::format::{
     ClusterDirectory, Geometry, HeartbeatRecord, ListEntry, ListOwnerRecord, ListState, PowerOffMarker,
-    PoweronRecord, ProtectedList, Protection, VmLockRecord, max_allocated,
+    PoweronRecord, ProbeRecord, ProtectedList, Protection, VmLockRecord, max_allocated,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -85,6 +85,12 @@ fn owner_records() {
 #[test]
 fn markers() {
     let good = attack(RecordKind::PowerOffMarker, 48, 0, |file| PowerOffMarker::read(file, CLUSTER));
+    assert!(good > ENOUGH, "{good}");
+}
+
+#[test]
+fn probes() {
+    let good = attack(RecordKind::Probe, 24, 0, |file| ProbeRecord::read(file, CLUSTER, host(7)));
     assert!(good > ENOUGH, "{good}");
 }
 

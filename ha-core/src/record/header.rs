@@ -35,6 +35,8 @@ pub enum RecordKind {
     VmMetadata = 10,
     /// In the host-local file `fdm.cfg`.
     FdmConfig = 11,
+    /// In `host-<n>-probe`.
+    Probe = 12,
 }
 
 impl RecordKind {

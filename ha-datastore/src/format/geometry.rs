@@ -2,7 +2,9 @@ use ha_core::record::{BLOCK, Generation, HEADER};
 use ha_core::{FileKind, Limits};
 
 use super::log_record::LogRecord;
-use super::{HeartbeatRecord, ListOwnerRecord, PowerOffMarker, PoweronRecord, ProtectedList, VmLockRecord};
+use super::{
+    HeartbeatRecord, ListOwnerRecord, PowerOffMarker, PoweronRecord, ProbeRecord, ProtectedList, VmLockRecord,
+};
 
 /// How large the slots of the files are whose content grows with the cluster.
 ///
@@ -68,6 +70,7 @@ pub fn file_size(kind: &FileKind, geometry: &Geometry) -> u64 {
             two(geometry.list_area()).saturating_add(two(geometry.list_log_area()))
         }
         FileKind::PoweredOff(_) => PowerOffMarker::FILE.into(),
+        FileKind::Probe(_) => ProbeRecord::FILE.into(),
         FileKind::VmLock(_) => VmLockRecord::FILE.into(),
     }
 }

@@ -19,6 +19,7 @@ pub fn path_of(root: &Path, cluster_directory: &str, kind: &FileKind) -> PathBuf
         FileKind::ProtectedList => cluster.join("protectedlist"),
         FileKind::ProtectedListOf(host) => cluster.join(format!("protectedlist.{}", host.number())),
         FileKind::PoweredOff(uuid) => cluster.join(POWERED_OFF).join(format!("{uuid}")),
+        FileKind::Probe(host) => cluster.join(format!("host-{}-probe", host.number())),
         FileKind::VmLock(vm) => {
             let (folder, file) = vm.config().rsplit_once('/').unwrap_or(("", vm.config()));
             root.join(folder).join(format!(".{file}.ha-lock"))

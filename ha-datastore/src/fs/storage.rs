@@ -156,6 +156,7 @@ impl Datastore {
             | FileKind::ProtectedList
             | FileKind::ProtectedListOf(_)
             | FileKind::PoweredOff(_)
+            | FileKind::Probe(_)
             | FileKind::VmLock(_) => &self.writes,
         }
     }
