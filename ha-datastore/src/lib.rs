@@ -11,6 +11,7 @@
 //! | [`PoweronWriter`] | own `host-<n>-poweron` | tell which machines run here, and whether I am isolated |
 //! | [`Ownership`] | `protectedlist`, `protectedlist.<n>` | own the datastore's list of protected machines and change it |
 //! | [`MarkerWriter`] | `poweredoff/<vm uuid>` | tell that a stop in isolation was HA's own |
+//! | [`ProbeHolder`], [`ProbeTaker`] | `host-<n>-probe` | learn, with another host, whether locks are shared at all |
 //! | [`VmLock`] | a machine's lock file | start one machine at most once at each epoch |
 //! | [`RecordChange`] | the same | a clean stop; begin a live migration, or take it back |
 //! | [`Incoming`] | the same | let a machine that migrated to here run on |
@@ -83,6 +84,7 @@ pub mod format;
 pub mod fs;
 pub mod heartbeat_writer;
 pub mod liveness_watcher;
+pub mod lock_probe;
 pub mod marker_writer;
 pub mod ownership;
 pub mod poweron_writer;
@@ -92,6 +94,7 @@ pub mod vm_lock;
 
 pub use heartbeat_writer::HeartbeatWriter;
 pub use liveness_watcher::LivenessWatcher;
+pub use lock_probe::{ProbeHolder, ProbeTaker};
 pub use marker_writer::MarkerWriter;
 pub use ownership::Ownership;
 pub use poweron_writer::PoweronWriter;
