@@ -198,7 +198,7 @@ pub enum Inconclusive {
     /// A request has been out for `storage_stall_max`. The probe ends.
     #[error("storage does not answer")]
     Stalled,
-    /// Storage answered otherwise.
+    /// Storage answered otherwise. The probe ends if the holder's file does not exist.
     #[error("storage: {0}")]
     Fault(StorageFault),
     /// Some rounds showed shared locks, and some did not. The probe ends.

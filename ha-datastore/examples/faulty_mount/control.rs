@@ -53,7 +53,11 @@ fn carry_out(command: Command, mount: &Shared) -> Result<String, String> {
         }
         Command::Snapshot => mount.snapshot.take().map_err(|error| error.to_string())?,
         Command::DropLocks { old_handles_die } => mount.handles.drop_locks(old_handles_die),
-        Command::Clear => mount.faults.clear(),
+        Command::LocalLocks => mount.local_locks.set(true),
+        Command::Clear => {
+            mount.local_locks.set(false);
+            mount.faults.clear();
+        }
         Command::Status => {
             let Status { stalled, writes, faults } = mount.faults.status();
             return Ok(format!("stalled={stalled} writes={writes} faults={faults}"));
@@ -67,6 +71,7 @@ enum Command {
     Fault(Rule),
     Snapshot,
     DropLocks { old_handles_die: bool },
+    LocalLocks,
     Clear,
     Status,
 }
@@ -92,11 +97,14 @@ impl core::str::FromStr for Command {
             ("delay", Some(millis)) => Fault::Delay(Duration::from_millis(count(millis)?.into())),
             ("stall", None) => Fault::Stall,
             ("stall_write", None) => Fault::StallWrite,
-            ("snapshot" | "droplocks" | "droplocks_lax" | "clear" | "status", None) if within.is_empty() => {
+            ("snapshot" | "droplocks" | "droplocks_lax" | "local_locks" | "clear" | "status", None)
+                if within.is_empty() =>
+            {
                 return Ok(match name {
                     "snapshot" => Self::Snapshot,
                     "droplocks" => Self::DropLocks { old_handles_die: true },
                     "droplocks_lax" => Self::DropLocks { old_handles_die: false },
+                    "local_locks" => Self::LocalLocks,
                     "clear" => Self::Clear,
                     _ => Self::Status,
                 });

@@ -14,19 +14,26 @@ const MAX_OPEN: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Handle {
     file: File,
+    /// What is locked instead, where locks are not shared.
+    stand_in: Option<File>,
     /// From the mount point, as it was when opened.
     pub(crate) path: String,
     dead: AtomicBool,
 }
 
 impl Handle {
-    pub(crate) fn new(file: File, path: &str) -> Self {
-        Self { file, path: path.into(), dead: AtomicBool::new(false) }
+    pub(crate) fn new(file: File, stand_in: Option<File>, path: &str) -> Self {
+        Self { file, stand_in, path: path.into(), dead: AtomicBool::new(false) }
     }
 
     /// The backing file, unless the handle lost its lock and with it every right.
     pub(crate) fn file(&self) -> Result<&File, Errno> {
         if self.dead.load(Ordering::Acquire) { Err(Errno::EIO) } else { Ok(&self.file) }
+    }
+
+    /// The file whose locks are this handle's, unless it lost every right.
+    pub(crate) fn lockable(&self) -> Result<&File, Errno> {
+        self.file().map(|file| self.stand_in.as_ref().unwrap_or(file))
     }
 }
 
@@ -67,7 +74,7 @@ impl Handles {
         for handle in self.open().handles.values() {
             // Dead first, so that a lock asked for meanwhile does not survive.
             handle.dead.fetch_or(old_handles_die, Ordering::AcqRel);
-            locks::free(&handle.file);
+            locks::free(handle.stand_in.as_ref().unwrap_or(&handle.file));
         }
     }
 

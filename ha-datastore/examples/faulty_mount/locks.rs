@@ -3,7 +3,8 @@
 //! Every kind - `flock`, `fcntl` and those of an open file description - becomes the last of these, on the
 //! descriptor that backs the one file handle. So all mounts of the backing directory share them, and they end
 //! with the handle, or with this process however it ends. (A process's `fcntl` lock does not end with *another*
-//! of its descriptors here, as it would on a disk. Nobody should want that.)
+//! of its descriptors here, as it would on a disk. Nobody should want that.) Where locks are local, another file stands
+//! in for the backing one: see `local_locks`.
 
 use core::time::Duration;
 use std::fs::File;
@@ -60,7 +61,7 @@ pub(crate) fn set(file: &File, range: Range) -> Result<(), Errno> {
 /// Tries until it is granted, the handle is dead, or another error comes.
 pub(crate) fn set_patiently(handle: &Arc<Handle>, range: Range, faults: &Faults) -> Result<(), Errno> {
     loop {
-        match set(handle.file()?, range) {
+        match set(handle.lockable()?, range) {
             Err(error) if error.code() == Errno::EAGAIN.code() => faults.pause(TRY_GAP),
             done => return done,
         }

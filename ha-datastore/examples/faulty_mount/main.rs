@@ -12,6 +12,7 @@ mod control;
 mod faults;
 mod handles;
 mod inodes;
+mod local_locks;
 mod locks;
 mod passthrough;
 mod replies;
@@ -59,6 +60,7 @@ Commands, each one datagram, each answered by `ok`, by a status, or by `error: w
   stall_write           no write or sync is, the rest goes on
   droplocks             all locks are lost; descriptors that were open fail from now on (EIO)
   droplocks_lax         all locks are lost; descriptors that were open work on, as if nothing had been
+  local_locks           files opened from now on have locks that no other mount sees, as with sshfs
   clear                 no fault is left; what was stalled is carried out now
   status                stalled=<requests> writes=<carried out> faults=<how many>
 

@@ -207,7 +207,7 @@ impl Filesystem for Passthrough {
         reply: ReplyLock,
     ) {
         let open = self.0.pass_open(Kind::Lock, handle);
-        match open.and_then(|open| locks::get(open.file()?, Range { lock, start, end })) {
+        match open.and_then(|open| locks::get(open.lockable()?, Range { lock, start, end })) {
             Ok(found) => reply.locked(found.start, found.end, found.lock, 0),
             Err(error) => reply.error(error),
         }
@@ -233,7 +233,7 @@ impl Filesystem for Passthrough {
             Ok(open) if may_wait => {
                 drop(thread::spawn(move || done(reply, locks::set_patiently(&open, range, &shared.faults))))
             }
-            Ok(open) => done(reply, open.file().and_then(|file| locks::set(file, range))),
+            Ok(open) => done(reply, open.lockable().and_then(|file| locks::set(file, range))),
             Err(error) => reply.error(error),
         }
     }

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags as Renaming, StatVfs};
 use crate::faults::{Faults, Kind};
 use crate::handles::{Handle, Handles};
 use crate::inodes::{Inode, Inodes};
+use crate::local_locks::LocalLocks;
 use crate::snapshot::Snapshot;
 
 /// What the file system and its commands share.
@@ -18,6 +19,7 @@ use crate::snapshot::Snapshot;
 pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) handles: Handles,
+    pub(crate) local_locks: LocalLocks,
     pub(crate) snapshot: Snapshot,
     pub(crate) inodes: Inodes,
 }
@@ -28,6 +30,7 @@ impl Shared {
         Ok(Self {
             faults: Faults::default(),
             handles: Handles::default(),
+            local_locks: LocalLocks::default(),
             snapshot: Snapshot::of(&backing),
             inodes: Inodes::new(&backing)?,
         })
@@ -77,7 +80,12 @@ impl Shared {
             OpenAccMode::O_RDONLY => options.read(true),
             OpenAccMode::O_WRONLY | OpenAccMode::O_RDWR => options.read(true).write(true),
         };
-        self.handles.insert(Handle::new(inode.reopen(&options)?, &inode.path))
+        self.handles.insert(self.handle(inode.reopen(&options)?, &inode.path)?)
+    }
+
+    fn handle(&self, file: File, path: &str) -> Result<Handle, Errno> {
+        let stand_in = self.local_locks.instead_of(&file)?;
+        Ok(Handle::new(file, stand_in, path))
     }
 
     pub(crate) fn create(
@@ -91,7 +99,7 @@ impl Shared {
         let exclusive = if flags & nix::libc::O_EXCL == 0 { OFlags::empty() } else { OFlags::EXCL };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | exclusive;
         let file = rustix::fs::openat(place.place(), name, flags, Mode::from_raw_mode(mode));
-        let handle = Handle::new(File::from(file.map_err(io::Error::from)?), &place.child(name));
+        let handle = self.handle(File::from(file.map_err(io::Error::from)?), &place.child(name))?;
         let attributes = self.look_up(parent, name)?;
         Ok((attributes, self.handles.insert(handle)?))
     }

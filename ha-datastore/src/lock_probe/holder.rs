@@ -172,6 +172,10 @@ impl ProbeHolder {
                 LockOutcome::Granted => self.read(now),
                 LockOutcome::Held => self.end_round(now, Shown::Nothing(Inconclusive::FileHeld)),
                 LockOutcome::Expired => self.end_round(now, fault(StorageFault::Expired)),
+                // The next round would find the same: the file was never created, or the driver has no such place.
+                LockOutcome::Fault(found @ (StorageFault::Missing | StorageFault::Unsupported)) => {
+                    self.end(Verdict::Inconclusive { why: Inconclusive::Fault(found) });
+                }
                 LockOutcome::Fault(found) => self.end_round(now, fault(found)),
             },
             Stage::LockingAgain { sent, until, nonce_seen, .. } => match outcome {
