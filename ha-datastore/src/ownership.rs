@@ -21,6 +21,10 @@
 //! The parent decides when a lock may be tried at all (`may_take`): below F3 only after a sealed release, a
 //! proof, or the takeover wait (architecture 2, 7). Once owned, `may_take` no longer matters.
 //!
+//! A slave may own a datastore for a master that cannot reach it: it claims under its master's term, and writes its own
+//! list file. The right of such a proxy ends with its master: the parent gives [`Input::Release`] when it has lost its
+//! master, and [`Input::TermSeen`] for every term that it hears of (architecture 7).
+//!
 //! Not yet: a list that was unreadable when the datastore was taken is not read again until the next taking; and
 //! tombstones are never cleared away.
 
@@ -75,8 +79,15 @@ pub enum Input {
         /// Whether it may.
         may_take: bool,
     },
-    /// The claim is given up: seal `released`, let the lock go. Answered by one [`Event::Released`].
+    /// The claim is given up: seal `released`, let the lock go. Answered by one [`Event::Released`]. A proxy gives it
+    /// up as soon as it has lost its master.
     Release,
+    /// This term was heard of. A claim under a lower one is released, and none below it is taken any more. Without it
+    /// a proxy, which follows its master and claims nothing itself, would go on owning for a master that has yielded.
+    TermSeen {
+        /// The term.
+        term: Term,
+    },
     /// The host was suspended: what it held may have been taken meanwhile. The claim stays and begins again.
     Expire,
     /// Whether a conflicting lock request could strip a partitioned owner of every lock it holds (below F3). Then
@@ -232,12 +243,12 @@ pub enum Rejected {
     /// The completion answers no open request of this machine.
     #[error(transparent)]
     UnknownRequest(#[from] UnknownRequest),
-    /// A higher term is claimed already.
+    /// A higher term is claimed already, or was heard of.
     #[error("term {given} was claimed after term {current}")]
     OldTerm {
         /// The given term.
         given: Term,
-        /// The claimed one.
+        /// The highest one.
         current: Term,
     },
     /// The datastore is not owned under the claimed term, so its list cannot be changed.
@@ -317,6 +328,8 @@ pub struct Ownership {
     outbox: Outbox<Output>,
     mint: TokenMint,
     claim: Option<Claim>,
+    /// The highest term that was heard of besides the claimed ones.
+    seen: Option<Term>,
     stage: Stage,
     /// Reads that are out, also those that nobody waits for any more.
     reads: BTreeMap<RequestId<Read>, ReadOf>,
@@ -349,6 +362,7 @@ impl Ownership {
             outbox: Outbox::new(),
             mint: TokenMint::new(config.machine),
             claim: None,
+            seen: None,
             stage: Stage::Idle,
             reads: BTreeMap::new(),
             owner: FileWriter::new(FileName::new(*datastore, FileKind::ProtectedList), timing),

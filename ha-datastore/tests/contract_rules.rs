@@ -249,7 +249,10 @@ impl Subject for Owning {
             8 => ownership::Input::Expire,
             9 => ownership::Input::Caution { cautious: random.below(2) == 0 },
             10 => ownership::Input::OwnerEnded { host: host(u32::try_from(random.below(5)).unwrap()) },
-            11.. => {
+            11 => {
+                ownership::Input::TermSeen { term: term(self.round, u32::try_from(random.below(3)).unwrap()) }
+            }
+            12.. => {
                 self.change += 1;
                 let entry = ListEntry {
                     vm: vm(u8::try_from(random.below(30)).unwrap()),

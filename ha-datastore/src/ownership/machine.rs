@@ -7,6 +7,9 @@ use super::{Claim, Input, LostReason, Output, Ownership, Rejected, Stage};
 
 impl Ownership {
     fn claim(&mut self, now: Instant, term: Term, may_take: bool) -> Result<(), Rejected> {
+        if let Some(seen) = self.seen.filter(|seen| *seen > term) {
+            return Err(Rejected::OldTerm { given: term, current: seen });
+        }
         let outdated = match self.claim {
             Some(current) if current.term > term => {
                 return Err(Rejected::OldTerm { given: term, current: current.term });
@@ -18,6 +21,14 @@ impl Ownership {
         self.claim = Some(Claim { term, may_take, outdated });
         self.arrange(now);
         Ok(())
+    }
+
+    fn term_seen(&mut self, now: Instant, term: Term) {
+        let now = self.clock.advance(now);
+        self.seen = self.seen.max(Some(term));
+        if self.claimed().is_some_and(|claimed| claimed < term) {
+            self.release(now);
+        }
     }
 
     fn rights(&mut self, now: Instant, may_take: bool) {
@@ -178,6 +189,7 @@ impl Machine for Ownership {
                 let now = self.clock.advance(now);
                 self.release(now);
             }
+            Input::TermSeen { term } => self.term_seen(now, term),
             Input::Expire => self.expire(now),
             Input::Caution { cautious } => self.cautious = cautious,
             Input::OwnerEnded { host } => self.owner_ended(now, host),
