@@ -189,7 +189,7 @@ impl Pair {
         self.tick();
     }
 
-    fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.holder.handle_timeout(self.now);
         self.taker.handle_timeout(self.now);
         self.drain();
@@ -207,7 +207,7 @@ impl Pair {
         self.drain();
     }
 
-    fn serve(&mut self, host: usize, fails: bool) {
+    pub(crate) fn serve(&mut self, host: usize, fails: bool) {
         let request = self.requests[host].pop_front().unwrap();
         if let Some(done) = self.carry_out(host, request, fails) {
             if host == HOLDER {
@@ -258,7 +258,7 @@ impl Pair {
         })
     }
 
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while let Some(output) = self.holder.poll_output() {
             match output {
                 HolderOutput::Storage(request) => self.requests[HOLDER].push_back(request),
