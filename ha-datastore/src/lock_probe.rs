@@ -22,9 +22,9 @@
 //! The file alone makes a try harmless only to those who still speak with the server. On NFSv4 a conflicting request
 //! may end *everything* that a silent client holds (architecture 1). So B tries only while A's word counts: A's write
 //! into this very file ended well within the I/O timeout, and the try begins within [`Question::Try::valid_for`] of
-//! the frame of B's that the question echoes. That is a heartbeat and three I/O timeouts after A's write began, at
-//! most, where no server's lease is shorter than 30 s (reliability 3). In step 3 the same holds the other way round:
-//! what A's try meets is a lock that B was granted in this round.
+//! the frame of B's that the question echoes. That is a heartbeat and two I/O timeouts after A's write began, at most:
+//! 5 s by FDM's times, where the shortest lease of a server that is on record is 30 s (reliability 3). In step 3 the
+//! same holds the other way round: what A's try meets is a lock that B was granted in this round.
 //!
 //! # What each verdict proves
 //!
