@@ -55,6 +55,8 @@
 //! * The decay of the newest slot long after it was written. The older record then stands for it, and its epoch
 //!   may be one lower; an order that names the epoch of the instance it replaces is refused by that.
 //! * The storage migration of a running machine.
+//! * A move that was cut short must be repeated to the very same folder: *moved* names the new datastore, not the path.
+//!   Repeated to another folder on it, the machine could be startable at both.
 //! * Two lock files for one machine: a folder copied while it runs, or a lock file unlinked and made anew. Each has a
 //!   lock of its own. A restart is kept out by its path and its epoch; a person's start with the same uuid, where
 //!   the datastore fences, is not. Whoever registers a copy with a hypervisor gives it a uuid of its own, and then
