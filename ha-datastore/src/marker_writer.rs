@@ -123,6 +123,8 @@ pub struct MarkerWriter {
     writing: Option<Mark>,
     /// What was given last and is not written yet.
     wanted: Option<Mark>,
+    /// What was given first, before the file was read; the marks after it follow on it.
+    unread_first: Option<Mark>,
     troubled: bool,
     stalled: bool,
 }
@@ -142,6 +144,7 @@ impl MarkerWriter {
             durable: None,
             writing: None,
             wanted: None,
+            unread_first: None,
             troubled: false,
             stalled: false,
             config,
@@ -193,11 +196,22 @@ impl MarkerWriter {
         self.durable = stands.map(|PowerOffMarker { epoch, state, .. }| Mark { epoch, state });
         self.stage = Stage::Open;
         self.event(Event::Opened { found: self.durable });
-        if let Some(Err(dropped)) = self.wanted.map(|wanted| forward::follows(self.durable, wanted)) {
+        self.drop_unfit();
+        self.write(now);
+    }
+
+    /// Drops what was given before the file was read, unless it follows on what stands there, by itself or by way of
+    /// the marks that were given before it.
+    fn drop_unfit(&mut self) {
+        let first = self.unread_first.take();
+        let Some(wanted) = self.wanted else { return };
+        let by_first = first.is_some_and(|first| forward::follows(self.durable, first).is_ok());
+        if let Err(dropped) = forward::follows(self.durable, wanted)
+            && !by_first
+        {
             self.wanted = None;
             self.event(Event::Dropped(dropped));
         }
-        self.write(now);
     }
 
     fn mark(&mut self, now: Instant, given: Mark) -> Result<(), Rejected> {
@@ -209,6 +223,12 @@ impl MarkerWriter {
             Stage::ReadAgain { .. } | Stage::Reading { .. } | Stage::Open => forward::follows(last, given)?,
         }
         let now = self.clock.advance(now);
+        match self.stage {
+            Stage::ReadAgain { .. } | Stage::Reading { .. } => {
+                self.unread_first.get_or_insert(given);
+            }
+            Stage::Open | Stage::Halted => {}
+        }
         self.wanted = Some(given);
         self.write(now);
         Ok(())
