@@ -16,6 +16,7 @@ pub struct LapsedHandOver {
     generation: Generation,
     writer: Identity,
     target: HostId,
+    within: Duration,
 }
 
 impl LapsedHandOver {
@@ -31,9 +32,24 @@ impl LapsedHandOver {
         [self.writer.host, self.target]
     }
 
-    /// Whether it is this record. A hand-over that was taken back and begun again has another generation.
+    /// Whether it is this record. A hand-over that was taken back and begun again has another generation; one whose
+    /// write was in doubt, and that was begun again otherwise, has another target or span.
     pub(super) fn is_of(&self, record: &Sealed<VmLockRecord>) -> bool {
-        (self.epoch, self.generation, self.writer) == (record.content.epoch, record.generation, record.writer)
+        Self::in_record(record) == Some(*self)
+    }
+
+    /// The hand-over in a record, lapsed or not.
+    fn in_record(record: &Sealed<VmLockRecord>) -> Option<Self> {
+        let VmLockRecord { epoch, state, .. } = record.content;
+        match state {
+            VmLockState::HandingOver { target, within } => {
+                Some(Self { epoch, generation: record.generation, writer: record.writer, target, within })
+            }
+            VmLockState::Free
+            | VmLockState::Running { .. }
+            | VmLockState::Moved { .. }
+            | VmLockState::CleanlyOff => None,
+        }
     }
 }
 
@@ -48,7 +64,6 @@ pub struct HandOverWatch {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     hand_over: LapsedHandOver,
-    within: Duration,
     /// The end of the first read that showed it.
     since: Instant,
 }
@@ -65,31 +80,17 @@ impl HandOverWatch {
     /// Anything that cannot be relied upon, and any other record, starts the wait anew.
     pub fn observe(&mut self, now: Instant, reply: &ReadReply) -> Option<LapsedHandOver> {
         let record = VmLockRecord::read_of(&reply.bytes, self.cluster, self.vm).ok();
-        let (record, target, within) = record
-            .and_then(|record| match record.content.state {
-                VmLockState::HandingOver { target, within } => Some((record, target, within)),
-                VmLockState::Free
-                | VmLockState::Running { .. }
-                | VmLockState::Moved { .. }
-                | VmLockState::CleanlyOff => None,
-            })
-            .or_else(|| {
-                self.seen = None;
-                None
-            })?;
-        let hand_over = LapsedHandOver {
-            epoch: record.content.epoch,
-            generation: record.generation,
-            writer: record.writer,
-            target,
+        let Some(hand_over) = record.as_ref().and_then(LapsedHandOver::in_record) else {
+            self.seen = None;
+            return None;
         };
         match self.seen {
             // It stood at some moment before the end of the first read, and at one after the beginning of this.
             Some(seen) if seen.hand_over == hand_over => {
-                (reply.started.since(seen.since) >= seen.within).then_some(hand_over)
+                (reply.started.since(seen.since) >= hand_over.within).then_some(hand_over)
             }
             Some(_) | None => {
-                self.seen = Some(Seen { hand_over, within, since: now });
+                self.seen = Some(Seen { hand_over, since: now });
                 None
             }
         }
@@ -98,6 +99,6 @@ impl HandOverWatch {
     /// When a read should begin that could show the hand-over lapsed; `None` while none was seen.
     #[must_use]
     pub fn lapses_at(&self) -> Option<Instant> {
-        self.seen.map(|seen| seen.since.after(seen.within))
+        self.seen.map(|seen| seen.since.after(seen.hand_over.within))
     }
 }
