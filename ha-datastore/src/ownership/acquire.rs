@@ -18,6 +18,8 @@ impl Ownership {
             return;
         }
         self.held_told = false;
+        self.unread_since = None;
+        self.unread_told.clear();
         if self.is_quiet() {
             self.approach(now, now);
         } else {
@@ -82,6 +84,10 @@ impl Ownership {
     }
 
     pub(super) fn locked(&mut self, now: Instant, since: Instant, void: bool, outcome: LockOutcome) {
+        if outcome == LockOutcome::Held {
+            // Somebody else owns it meanwhile: what was waited for before says nothing of the lists after that.
+            self.unread_since = None;
+        }
         match outcome {
             // What was asked for may no longer be wanted, or may be gone again.
             LockOutcome::Granted if void || !self.is_wanted() => self.let_go(),
@@ -198,7 +204,11 @@ impl Ownership {
             }
         }
         if self.reads.is_empty() {
-            self.merge(now);
+            return self.merge(now);
+        }
+        // Storage that goes on answering has not stalled, however long all lists together take.
+        if let Stage::ReadingLists { asked, .. } = &mut self.stage {
+            *asked = now;
         }
     }
 
@@ -242,6 +252,7 @@ impl Ownership {
     fn waits_for_lists(&mut self, now: Instant) -> bool {
         let unread = core::mem::take(&mut self.unread);
         if unread.is_empty() {
+            self.unread_since = None;
             return false;
         }
         let since = *self.unread_since.get_or_insert(now);
@@ -252,7 +263,7 @@ impl Ownership {
     fn merge(&mut self, now: Instant) {
         if self.waits_for_lists(now) {
             self.let_go();
-            let at = now.after(self.config.timing.look_again);
+            let at = self.next_look(now, self.unread_since.unwrap_or(now));
             self.stage = if self.is_wanted() { Stage::LookAgain { at, since: now } } else { Stage::Idle };
             return;
         }

@@ -4,6 +4,7 @@ use ha_core::operation::{LookAtLock, Read, Write};
 use ha_core::{Completion, Deadline, HostId, Instant, Machine, StorageCompletion, Term, UnknownRequest};
 
 use super::{Claim, Input, LostReason, Output, Ownership, Rejected, Stage};
+use crate::protected_list::ChangeRefused;
 
 impl Ownership {
     fn claim(&mut self, now: Instant, term: Term, may_take: bool) -> Result<(), Rejected> {
@@ -198,6 +199,11 @@ impl Machine for Ownership {
                     matches!(self.stage, Stage::Owned { term, .. } if self.claimed() == Some(term));
                 if !is_owned {
                     return Err(Rejected::NotOwned);
+                }
+                // While the right is suspended nothing is told, so what waits to be told is bounded here.
+                let limit = usize::try_from(self.config.geometry.limits.vms_per_list).unwrap_or(usize::MAX);
+                if self.untold.len() >= limit {
+                    return Err(ChangeRefused::Busy.into());
                 }
                 self.list.apply(id, change)?;
                 let now = self.clock.advance(now);

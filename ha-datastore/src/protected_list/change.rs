@@ -61,7 +61,7 @@ pub enum ChangeRefused {
         /// Its home.
         home: DatastoreId,
     },
-    /// More changes wait than the list may have entries.
-    #[error("too many changes wait to be written")]
+    /// As many changes wait to be written, or to be told while the right is suspended, as the list may have entries.
+    #[error("too many changes wait to be written or told")]
     Busy,
 }

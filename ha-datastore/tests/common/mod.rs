@@ -5,6 +5,7 @@
 
 pub(crate) mod golden;
 pub(crate) mod owner;
+pub(crate) mod rig;
 pub(crate) mod storage_subject;
 
 use core::time::Duration;
