@@ -178,9 +178,10 @@ impl DatastoreUnit {
         let _refused = self.ownership.handle_input(now, input).is_err();
     }
 
-    /// The end of a host was confirmed.
-    pub(crate) fn owner_ended(&mut self, now: Instant, host: HostId) {
-        let _refused = self.ownership.handle_input(now, ownership::Input::OwnerEnded { host }).is_err();
+    /// The end of a host's life was confirmed.
+    pub(crate) fn owner_ended(&mut self, now: Instant, host: HostId, incarnation: Incarnation) {
+        let ended = ownership::Input::OwnerEnded { host, incarnation };
+        let _refused = self.ownership.handle_input(now, ended).is_err();
     }
 
     pub(crate) fn release(&mut self, now: Instant) {

@@ -38,8 +38,9 @@ use alloc::vec::Vec;
 use ha_core::operation::{Lock, Read};
 use ha_core::record::{Generation, RecordFault, Sealed};
 use ha_core::{
-    DatastoreId, FileKind, FileName, HostId, Identity, Instant, MachineId, MonotonicNow, Outbox, RequestId,
-    Round, StorageCompletion, StorageFault, StorageRequest, Term, TimingConfig, TokenMint, UnknownRequest,
+    DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant, MachineId, MonotonicNow, Outbox,
+    RequestId, Round, StorageCompletion, StorageFault, StorageRequest, Term, TimingConfig, TokenMint,
+    UnknownRequest,
 };
 
 use crate::file_writer::{FileWriter, NextGeneration};
@@ -97,10 +98,12 @@ pub enum Input {
         /// Whether to take that care.
         cautious: bool,
     },
-    /// An operator or a fence device has confirmed the end of a host.
+    /// An operator or a fence device has confirmed the end of a life of a host. It proves nothing of a later one.
     OwnerEnded {
         /// The host.
         host: HostId,
+        /// The life that has ended, and with it every earlier one.
+        incarnation: Incarnation,
     },
     /// Change the list. Answered by [`Event::Durable`] or [`Event::Dropped`].
     Change {
@@ -347,8 +350,8 @@ pub struct Ownership {
     unread_since: Option<Instant>,
     unread_told: BTreeSet<HostId>,
     cautious: bool,
-    /// Hosts whose end was confirmed.
-    ended: BTreeSet<HostId>,
+    /// Hosts whose end was confirmed, and the last life that has ended.
+    ended: BTreeMap<HostId, Incarnation>,
 }
 
 impl Ownership {
@@ -376,7 +379,7 @@ impl Ownership {
             unread_since: None,
             unread_told: BTreeSet::new(),
             cautious: false,
-            ended: BTreeSet::new(),
+            ended: BTreeMap::new(),
             config,
         }
     }

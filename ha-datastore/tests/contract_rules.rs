@@ -12,7 +12,7 @@ use common::storage_subject::{garble, serve, show, storage_facts, storage_stray}
 use common::{CLUSTER, Disk, GEOMETRY, HOME, TIMING, host, identity, machine, ms, term, uuid, vm};
 use ha_core::contract::{self, Ending, Facts, Subject, Validity, stray};
 use ha_core::operation::{ShareOutcome, StartOutcome, StopOutcome, TakeOutcome};
-use ha_core::{HolderId, Instant, Random, StorageFault, VmCompletion, VmEpoch, VmRequest};
+use ha_core::{HolderId, Incarnation, Instant, Random, StorageFault, VmCompletion, VmEpoch, VmRequest};
 use ha_datastore::format::{ListEntry, MarkerState, PoweronRecord, Protection, VmLockRecord};
 use ha_datastore::vm_lock::StartExpectation;
 use ha_datastore::{
@@ -248,7 +248,10 @@ impl Subject for Owning {
             7 => ownership::Input::Release,
             8 => ownership::Input::Expire,
             9 => ownership::Input::Caution { cautious: random.below(2) == 0 },
-            10 => ownership::Input::OwnerEnded { host: host(u32::try_from(random.below(5)).unwrap()) },
+            10 => ownership::Input::OwnerEnded {
+                host: host(u32::try_from(random.below(5)).unwrap()),
+                incarnation: Incarnation::new(random.below(3)),
+            },
             11 => {
                 ownership::Input::TermSeen { term: term(self.round, u32::try_from(random.below(3)).unwrap()) }
             }

@@ -35,7 +35,7 @@ impl Agent {
                     return;
                 }
                 for unit in self.units.values_mut() {
-                    unit.owner_ended(now, host);
+                    unit.owner_ended(now, host, incarnation);
                 }
             }
         }

@@ -56,9 +56,9 @@ impl Ownership {
             PairState::NeverWritten => None,
             PairState::Valid { record } | PairState::Degraded { record, .. } => Some(record)
                 .filter(|record| record.content.state == OwnerState::Owned)
-                .map(|record| record.writer.host)
-                .filter(|host| *host != self.config.identity.host && !self.ended.contains(host)),
-            PairState::Inconsistent { a, .. } => Some(a.writer.host),
+                .and_then(|record| self.unproven([record.writer])),
+            // Which of them owned it last, nobody knows; a late write of the one may lie over one of the other.
+            PairState::Inconsistent { a, b } => self.unproven([a.writer, b.writer]),
             PairState::Corrupt { a, b } => {
                 self.event(Event::OwnerUnreadable { a, b });
                 self.stage = Stage::LookAgain { at: now.after(self.config.timing.look_again_slow), since };
@@ -74,6 +74,15 @@ impl Ownership {
                 self.stage = Stage::LookAgain { at: now.after(self.config.timing.look_again_slow), since };
             }
         }
+    }
+
+    /// The first of these writers that is another host and whose end is not known.
+    fn unproven(&self, writers: impl IntoIterator<Item = Identity>) -> Option<HostId> {
+        let is_proven = |writer: &Identity| {
+            writer.host == self.config.identity.host
+                || self.ended.get(&writer.host).is_some_and(|ended| writer.incarnation <= *ended)
+        };
+        writers.into_iter().find(|writer| !is_proven(writer)).map(|writer| writer.host)
     }
 
     pub(super) fn lock(&mut self, now: Instant, since: Instant) {

@@ -1,7 +1,9 @@
 //! The doors of the machine and its deadline.
 
 use ha_core::operation::{LookAtLock, Read, Write};
-use ha_core::{Completion, Deadline, HostId, Instant, Machine, StorageCompletion, Term, UnknownRequest};
+use ha_core::{
+    Completion, Deadline, HostId, Incarnation, Instant, Machine, StorageCompletion, Term, UnknownRequest,
+};
 
 use super::{Claim, Input, LostReason, Output, Ownership, Rejected, Stage};
 use crate::protected_list::ChangeRefused;
@@ -40,11 +42,12 @@ impl Ownership {
         self.arrange(now);
     }
 
-    fn owner_ended(&mut self, now: Instant, host: HostId) {
+    fn owner_ended(&mut self, now: Instant, host: HostId, incarnation: Incarnation) {
         let now = self.clock.advance(now);
-        // Only a host of the list can own it, so the set is bounded by the host list.
+        // Only a host of the list can own it, so the map is bounded by the host list.
         if self.hosts().contains(&host) {
-            self.ended.insert(host);
+            let ended = self.ended.entry(host).or_insert(incarnation);
+            *ended = incarnation.max(*ended);
         }
         if let Stage::LookAgain { at, .. } = &mut self.stage {
             *at = (*at).min(now);
@@ -193,7 +196,7 @@ impl Machine for Ownership {
             Input::TermSeen { term } => self.term_seen(now, term),
             Input::Expire => self.expire(now),
             Input::Caution { cautious } => self.cautious = cautious,
-            Input::OwnerEnded { host } => self.owner_ended(now, host),
+            Input::OwnerEnded { host, incarnation } => self.owner_ended(now, host, incarnation),
             Input::Change { id, change } => {
                 let is_owned =
                     matches!(self.stage, Stage::Owned { term, .. } if self.claimed() == Some(term));
