@@ -193,7 +193,8 @@ impl Options {
         self.count("das.maxvmrestartcount")
     }
 
-    /// `das.heartbeatDsPerHost`. Planned: so far the manager names the heartbeat datastores.
+    /// `das.heartbeatDsPerHost`, for whoever chooses the heartbeat datastores. Planned: the agent itself takes those
+    /// that the manager names.
     #[must_use]
     pub fn heartbeat_datastores_per_host(&self) -> Option<u32> {
         self.count("das.heartbeatDsPerHost")
