@@ -17,4 +17,4 @@ pub use moid::Moid;
 pub use parse::ParseError;
 pub(crate) use parse::cut;
 pub use reign::{Round, Term};
-pub use vm::{VmEpoch, VmId, VmUuid};
+pub use vm::{ConfigPath, VmEpoch, VmId, VmUuid};

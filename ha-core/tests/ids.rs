@@ -5,9 +5,10 @@ use core::fmt::{Debug, Display};
 use core::str::FromStr;
 
 use ha_core::{
-    BootId, ClusterId, DatastoreId, HostId, Incarnation, Moid, ParseError, Profile, Rating, Round, Term,
-    VmEpoch, VmId, VmUuid,
+    BootId, ClusterId, ConfigPath, DatastoreId, HostId, Incarnation, Moid, ParseError, Profile, Rating,
+    Round, Term, VmEpoch, VmId, VmUuid,
 };
+use proptest::prelude::*;
 
 fn round_trips<T>(text: &str)
 where
@@ -120,5 +121,16 @@ fn a_virtual_machines_config_path_is_a_folder_and_a_file() {
     let too_long = format!("{longest}c");
     for bad in ["", "web-1.vmx", "/web-1.vmx", "a//b", "a/", "../b", "a/.b", "./a/b", "a/b\0", &too_long] {
         assert!(VmId::new(uuid, home, bad).is_err(), "{bad:?}");
+    }
+}
+
+proptest! {
+    /// The rule of [`VmId::new`] in other words.
+    #[test]
+    fn config_paths_have_a_folder_and_no_empty_or_hidden_part(path in "[/.a\u{0}\u{e4}]{0,12}") {
+        let parts: Vec<&str> = path.split('/').collect();
+        let good = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains('\0');
+        let expected = parts.len() > 1 && parts.iter().all(good);
+        prop_assert_eq!(ConfigPath::new(&path).map(ConfigPath::as_str).ok(), expected.then_some(path.as_str()));
     }
 }

@@ -1,4 +1,4 @@
-use super::{Expectation, Generation, RecordFault, RecordKind, Sealed, Slot, open};
+use super::{Expectation, Generation, Record, RecordFault, RecordKind, Sealed, Slot, open};
 use crate::{ClusterId, HostId};
 
 /// What a reader knows beforehand of a file of two slots.
@@ -78,6 +78,27 @@ pub fn read_pair<'a, T>(
     expected: &PairExpectation,
     decode: impl Fn(&'a [u8]) -> Result<T, RecordFault>,
 ) -> PairState<T> {
+    read_pair_choosing(bytes, area, expected, |payload, _| decode(payload))
+}
+
+/// Which of two slots [`read_pair_choosing`] expects to go by, before their contents are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// This one, if its content is whole.
+    Chosen,
+    /// The other one, unless its content is damaged.
+    Other,
+}
+
+/// [`read_pair`] for large contents: `decode` also learns whether its record is the one that will be gone by, if
+/// both contents are whole, so that it may take the other one out only later.
+#[must_use]
+pub fn read_pair_choosing<'a, T>(
+    bytes: &'a [u8],
+    area: usize,
+    expected: &PairExpectation,
+    decode: impl Fn(&'a [u8], Expected) -> Result<T, RecordFault>,
+) -> PairState<T> {
     let halves = (bytes.len() == area.saturating_mul(2)).then(|| bytes.split_at(area));
     let Some((a, b)) = halves else {
         let fault = RecordFault::WrongSize { found: bytes.len() };
@@ -85,11 +106,23 @@ pub fn read_pair<'a, T>(
     };
     let slot = |bytes: &'a [u8], slot| {
         let PairExpectation { kind, cluster, writer } = *expected;
-        let record = open(bytes, &Expectation { kind, cluster, writer, slot })?;
-        let content = decode(record.content)?;
-        Ok(Sealed { writer: record.writer, generation: record.generation, content })
+        open(bytes, &Expectation { kind, cluster, writer, slot })
     };
-    match (slot(a, Slot::A), slot(b, Slot::B)) {
+    let (a, b) = (slot(a, Slot::A), slot(b, Slot::B));
+    let age = |slot: &Result<Record<'_>, _>| {
+        let life = |record: &Record<'_>| expected.writer.map(|_| record.writer.incarnation);
+        slot.as_ref().ok().map(|record| (life(record), record.generation))
+    };
+    let (of_a, of_b) = if age(&a) > age(&b) {
+        (Expected::Chosen, Expected::Other)
+    } else {
+        (Expected::Other, Expected::Chosen)
+    };
+    let content = |slot: Result<Record<'a>, _>, expected| {
+        let Sealed { writer, generation, content } = slot?;
+        decode(content, expected).map(|content| Sealed { writer, generation, content })
+    };
+    match (content(a, of_a), content(b, of_b)) {
         (Ok(a), Ok(b)) => both(a, b, expected.writer.is_some()),
         (Ok(record), Err(other)) | (Err(other), Ok(record)) => one(record, other),
         (Err(RecordFault::NeverWritten), Err(RecordFault::NeverWritten)) => PairState::NeverWritten,

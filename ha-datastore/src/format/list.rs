@@ -1,9 +1,10 @@
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use ha_core::record::{
-    Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, Sealed, Slot, is_zero,
-    read_pair, seal,
+    Expected, Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, Sealed, Slot, is_zero,
+    read_pair_choosing, seal,
 };
 use ha_core::{ClusterId, HostId, Identity, Term, VmUuid};
 
@@ -140,22 +141,46 @@ impl ProtectedList {
         };
         let logs = Logs { bytes, records: geometry.list_log_records(), cluster, host };
         let expected = PairExpectation { kind: RecordKind::List, cluster, writer: Some(host) };
-        match read_pair(slots, area, &expected, SnapshotView::check) {
-            PairState::NeverWritten if is_zero(bytes) => ListState::NeverWritten,
-            PairState::NeverWritten => {
-                ListState::Corrupt { a: RecordFault::NeverWritten, b: RecordFault::NeverWritten }
+        let state = match read_pair_choosing(slots, area, &expected, Content::read) {
+            PairState::NeverWritten if is_zero(bytes) => Ok(ListState::NeverWritten),
+            PairState::NeverWritten => Err(RecordFault::NeverWritten),
+            PairState::Valid { record } => snapshot_of(record).map(|record| logs.continue_from(record, None)),
+            PairState::Degraded { record, other } => {
+                snapshot_of(record).map(|record| logs.continue_from(record, Some(other)))
             }
-            PairState::Valid { record } => logs.continue_from(snapshot_of(&record), None),
-            PairState::Degraded { record, other } => logs.continue_from(snapshot_of(&record), Some(other)),
             PairState::Inconsistent { a, b } => {
-                ListState::Inconsistent { a: list_of(snapshot_of(&a)), b: list_of(snapshot_of(&b)) }
+                list_of(a).and_then(|a| list_of(b).map(|b| ListState::Inconsistent { a, b }))
             }
-            PairState::Corrupt { a, b } => ListState::Corrupt { a, b },
+            PairState::Corrupt { a, b } => Ok(ListState::Corrupt { a, b }),
+        };
+        state.unwrap_or_else(|fault| ListState::Corrupt { a: fault, b: fault })
+    }
+}
+
+/// One slot's snapshot: the one that will count is taken out as it is checked, the other one only checked.
+enum Content<'a> {
+    TakenOut(Snapshot),
+    Lying(SnapshotView<'a>),
+}
+
+impl<'a> Content<'a> {
+    fn read(payload: &'a [u8], expected: Expected) -> Result<Self, RecordFault> {
+        let view = SnapshotView::open(payload)?;
+        match expected {
+            Expected::Chosen => view.take_out().map(Self::TakenOut),
+            Expected::Other => view.check().map(|()| Self::Lying(view)),
+        }
+    }
+
+    fn into_snapshot(self) -> Result<Snapshot, RecordFault> {
+        match self {
+            Self::TakenOut(snapshot) => Ok(snapshot),
+            Self::Lying(view) => view.take_out(),
         }
     }
 }
 
-/// A snapshot where it lies, its sum and every entry checked. Of two only the one that counts is taken out.
+/// A snapshot where it lies, its sum checked.
 struct SnapshotView<'a> {
     term: Term,
     version: u64,
@@ -165,7 +190,7 @@ struct SnapshotView<'a> {
 }
 
 impl<'a> SnapshotView<'a> {
-    fn check(payload: &'a [u8]) -> Result<Self, RecordFault> {
+    fn open(payload: &'a [u8]) -> Result<Self, RecordFault> {
         let mut reader = Reader::new(payload);
         let sum = ListSum::new(reader.u64("list sum")?);
         if sum != ListSum::of(reader.rest()) {
@@ -173,32 +198,47 @@ impl<'a> SnapshotView<'a> {
         }
         let (term, version) = (reader.term("term")?, reader.u64("version")?);
         let count = reader.u32("count")?;
-        let entries = reader;
-        let mut last = None;
-        for _ in 0..count {
-            let uuid = EntryView::read(&mut reader)?.uuid;
-            check(last.is_none_or(|last| last < uuid), "order of entries")?;
-            last = Some(uuid);
-        }
-        reader.end()?;
-        Ok(Self { term, version, count, entries, sum })
+        Ok(Self { term, version, count, entries: reader, sum })
     }
 
-    fn snapshot(&self) -> Snapshot {
-        let mut reader = self.entries;
-        let entries = (0..self.count).map_while(|_| ListEntry::read(&mut reader).ok());
+    /// Whether every entry is one, and they are in order.
+    fn check(&self) -> Result<(), RecordFault> {
+        self.for_each(|_| ())
+    }
+
+    fn take_out(&self) -> Result<Snapshot, RecordFault> {
+        // No more than the bytes can hold, whatever the count says.
+        let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+        let room = self.entries.rest().len() / ListEntry::FIXED;
+        let mut entries = Vec::with_capacity(count.min(room));
+        self.for_each(|entry| entries.push((entry.uuid, entry.entry())))?;
         // In order, as was checked: built from a row, not entry by entry.
-        let entries = entries.map(|entry| (entry.vm.uuid(), entry)).collect();
-        Snapshot { list: ProtectedList { term: self.term, version: self.version, entries }, sum: self.sum }
+        let entries = entries.into_iter().collect();
+        Ok(Snapshot {
+            list: ProtectedList { term: self.term, version: self.version, entries },
+            sum: self.sum,
+        })
+    }
+
+    fn for_each(&self, mut visit: impl FnMut(EntryView<'a>)) -> Result<(), RecordFault> {
+        let mut reader = self.entries;
+        let mut last = None;
+        for _ in 0..self.count {
+            let entry = EntryView::read(&mut reader)?;
+            check(last.is_none_or(|last| last < entry.uuid), "order of entries")?;
+            last = Some(entry.uuid);
+            visit(entry);
+        }
+        reader.end()
     }
 }
 
-fn snapshot_of(view: &Sealed<SnapshotView<'_>>) -> Sealed<Snapshot> {
-    let Sealed { writer, generation, content } = view;
-    Sealed { writer: *writer, generation: *generation, content: content.snapshot() }
+fn snapshot_of(record: Sealed<Content<'_>>) -> Result<Sealed<Snapshot>, RecordFault> {
+    let Sealed { writer, generation, content } = record;
+    content.into_snapshot().map(|content| Sealed { writer, generation, content })
 }
 
-fn list_of(snapshot: Sealed<Snapshot>) -> Sealed<ProtectedList> {
-    let Sealed { writer, generation, content: Snapshot { list, .. } } = snapshot;
-    Sealed { writer, generation, content: list }
+fn list_of(record: Sealed<Content<'_>>) -> Result<Sealed<ProtectedList>, RecordFault> {
+    let Sealed { writer, generation, content: Snapshot { list, .. } } = snapshot_of(record)?;
+    Ok(Sealed { writer, generation, content: list })
 }

@@ -1,5 +1,5 @@
 use ha_core::record::RecordFault;
-use ha_core::{DatastoreId, HostId, Term, VmEpoch, VmId, VmUuid};
+use ha_core::{ConfigPath, DatastoreId, HostId, Term, VmEpoch, VmId, VmUuid};
 
 use super::cursor::{Reader, Writer, check};
 
@@ -54,7 +54,8 @@ pub struct ListEntry {
 }
 
 impl ListEntry {
-    const FIXED: usize = 41;
+    /// The bytes of an entry but for its path and intent.
+    pub(super) const FIXED: usize = 41;
     const INTENT: usize = 37;
 
     /// The length of the entry's bytes.
@@ -82,7 +83,7 @@ impl ListEntry {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, RecordFault> {
-        EntryView::read(reader)?.entry()
+        EntryView::read(reader).map(EntryView::entry)
     }
 }
 
@@ -91,7 +92,7 @@ impl ListEntry {
 pub(super) struct EntryView<'a> {
     pub(super) uuid: VmUuid,
     home: DatastoreId,
-    config: &'a str,
+    config: ConfigPath<'a>,
     protection: Protection,
     version: u64,
     priority: u8,
@@ -115,8 +116,8 @@ impl<'a> EntryView<'a> {
         let version = reader.u64("version")?;
         let cpu_reservation_mhz = reader.u32("CPU reservation")?;
         let memory_overhead_mb = reader.u32("memory overhead")?;
-        let config = reader.text("config path")?;
-        check(VmId::is_config(config), "config path")?;
+        let config = ConfigPath::new(reader.text("config path")?)
+            .map_err(|_| RecordFault::BadContent { field: "config path" })?;
         let intent = has_intent.then(|| RestartIntent::read(reader)).transpose()?;
         Ok(Self {
             uuid,
@@ -131,12 +132,11 @@ impl<'a> EntryView<'a> {
         })
     }
 
-    pub(super) fn entry(self) -> Result<ListEntry, RecordFault> {
+    pub(super) fn entry(self) -> ListEntry {
         let Self { protection, version, priority, cpu_reservation_mhz, memory_overhead_mb, intent, .. } =
             self;
-        let vm = VmId::new(self.uuid, self.home, self.config)
-            .map_err(|_| RecordFault::BadContent { field: "config path" })?;
-        Ok(ListEntry { vm, protection, version, priority, cpu_reservation_mhz, memory_overhead_mb, intent })
+        let vm = VmId::at(self.uuid, self.home, self.config);
+        ListEntry { vm, protection, version, priority, cpu_reservation_mhz, memory_overhead_mb, intent }
     }
 }
 
