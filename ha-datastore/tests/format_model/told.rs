@@ -52,7 +52,11 @@ impl Told {
         match T::read(file, CLUSTER, host(7)) {
             Ok(record) => Self::Valid(record.content.seal(&record.writer).unwrap().to_vec()),
             Err(LocalFault::Record(fault)) => Self::Corrupt(fault, fault),
-            Err(other @ (LocalFault::Encoding(_) | LocalFault::HostList(_))) => panic!("{other}"),
+            // No sum fails and nothing that a writer wrote: a state that the page's model never tells.
+            Err(LocalFault::Encoding(_) | LocalFault::HostList(_)) => {
+                let fault = RecordFault::BadContent { field: "encoding" };
+                Self::Corrupt(fault, fault)
+            }
         }
     }
 }
