@@ -182,6 +182,7 @@ fn result_of(ended: Ended) -> Result<VmEpoch, RefusedOrder> {
             RefusedStart::HandingOver
             | RefusedStart::NotStartable
             | RefusedStart::WrongVm
+            | RefusedStart::OtherHome
             | RefusedStart::NotSameFile
             | RefusedStart::Unreadable => RefusedOrder::NotStartable,
         },

@@ -50,7 +50,7 @@ struct World {
 impl World {
     fn file(&mut self, name: &FileName) -> &mut Vec<u8> {
         self.files.entry(name.clone()).or_insert_with(|| match &name.kind {
-            FileKind::VmLock(vm) => VmLockRecord::initial(&identity(0), vm.uuid()).to_vec(),
+            FileKind::VmLock(vm) => VmLockRecord::initial(&identity(0), vm).to_vec(),
             kind => {
                 let size = file_size(kind, &Geometry::new(config(ME, 3).limits));
                 vec![0; usize::try_from(size).unwrap()]

@@ -115,13 +115,13 @@ fn marker(writer: &Identity, geometry: &Geometry) {
 
 fn vm_lock(writer: &Identity, geometry: &Geometry) -> Result<(), ParseError> {
     title(&FileKind::VmLock(vm()?), geometry);
-    let mut file = VmLockRecord::initial(writer, uuid()).to_vec();
+    let mut file = VmLockRecord::initial(writer, &vm()?).to_vec();
     tell("made known to HA", &VmLockRecord::read(&file, writer.cluster));
     let state = VmLockState::Running { host: ME, incarnation: writer.incarnation };
-    let started = VmLockRecord { vm: uuid(), epoch: VmEpoch::new(1), state };
+    let started = VmLockRecord::of(&vm()?, VmEpoch::new(1), state);
     file[VmLockRecord::AREA..].copy_from_slice(&started.seal(writer, Generation::new(1)));
     tell("started", &VmLockRecord::read(&file, writer.cluster));
-    match VmLockRecord::read_of(&vec![0; file.len()], writer.cluster, uuid()) {
+    match VmLockRecord::read_of(&vec![0; file.len()], writer.cluster, &vm()?) {
         Ok(record) => println!("  zeros instead: {record:?}"),
         Err(fault) => println!("  zeros instead: {fault}; nothing starts from that"),
     }

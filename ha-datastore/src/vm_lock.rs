@@ -6,6 +6,7 @@
 //! | [`RecordChange`] | stopped on purpose | running here | cleanly off |
 //! | | live migration, at the source: begin | running here | handing over |
 //! | | the same: take it back | handing over from here | running here |
+//! | | its folder was moved by hand: adopt it | free, cleanly off, of another home | the same, of this home |
 //! | [`Incoming`] | live migration, at the target | handing over to here | running, epoch raised |
 //! | [`Relocation`] | move to another home while off | free, cleanly off | moved; the new home: the same as before |
 //!
@@ -48,19 +49,29 @@
 //! *moved* into both slots of the old record, and only then the first record of the new one, at e + 1. Before the
 //! first *moved* is durable only the old home is startable, after it neither, and after the last write only the
 //! new one. A move that was cut short is repeated and goes on where it stopped; *moved* at the old home is what
-//! says that it may. A home once left never starts the machine again: to move back, take another folder.
+//! says that it may, and it names the one new home to which ([`HomeSum`](crate::format::HomeSum)): any other folder is
+//! refused, also on the same datastore. A home once left never starts the machine again: to move back, take another
+//! folder.
+//!
+//! # Copied folders
+//!
+//! A copy of a lock file has another lock than the first, so winning it proves nothing of an instance that runs under
+//! the first. Each record names its own home, and what was copied names that of the first: nothing starts from it
+//! and nothing but [`Change::Adopt`] is written to it.
 //!
 //! # Not covered
 //!
 //! * The decay of the newest slot long after it was written. The older record then stands for it, and its epoch
 //!   may be one lower; an order that names the epoch of the instance it replaces is refused by that.
 //! * The storage migration of a running machine.
-//! * A move that was cut short must be repeated to the very same folder: *moved* names the new datastore, not the path.
-//!   Repeated to another folder on it, the machine could be startable at both.
-//! * Two lock files for one machine: a folder copied while it runs, or a lock file unlinked and made anew. Each has a
-//!   lock of its own. A restart is kept out by its path and its epoch; a person's start with the same uuid, where
-//!   the datastore fences, is not. Whoever registers a copy with a hypervisor gives it a uuid of its own, and then
-//!   its old record does not fit.
+//! * A lock file unlinked while the machine runs, and made anew or restored at the very same path: it has another
+//!   lock, and nothing in its bytes says so. A restart is kept out by its epoch if the file is new, but not if its
+//!   old bytes were restored; a person's start of a *free* record is not kept out, nor of a *running* one where the
+//!   datastore fences. The host that runs the machine sees that the path names another file than it has locked, and
+//!   then the machine runs outside HA; but a start may come before it looks.
+//! * A person's word that is not true: a folder copied while the machine was off and *adopted*
+//!   ([`Change::Adopt`]) although the first one is still there, or a new lock file made for the same machine in a
+//!   second folder. Whoever registers a copy with a hypervisor gives it a uuid of its own.
 
 mod change;
 mod desk;

@@ -301,7 +301,7 @@ impl Subject for Starting {
     const MAX_OPEN: usize = 2;
 
     fn world(_: u64) -> Self {
-        Self { record: VmLockRecord::initial(&identity(0, 1), uuid(1)).to_vec() }
+        Self { record: VmLockRecord::initial(&identity(0, 1), &vm(1)).to_vec() }
     }
 
     fn make(seed: u64, now: Instant) -> VmLock {

@@ -5,7 +5,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{identity, machine, ms, uuid, vm};
+use common::{identity, machine, moved_to, ms, new_home, uuid, vm};
 use ha_core::contract::{self, Ending, Facts, Subject, Validity, stray};
 use ha_core::operation::{ShareOutcome, StartOutcome, StopOutcome, TakeOutcome};
 use ha_core::record::Generation;
@@ -28,7 +28,7 @@ struct Driver {
 
 impl Driver {
     fn new(state: VmLockState) -> Self {
-        let record = VmLockRecord { vm: uuid(5), epoch: EPOCH, state };
+        let record = VmLockRecord::of(&vm(5), EPOCH, state);
         let slots = [Generation::new(8), Generation::new(7)].map(|at| record.seal(&identity(1, 1), at));
         Self { record: slots.concat() }
     }
@@ -245,7 +245,7 @@ impl Subject for Moving {
     type Machine = Relocation;
 
     fn world(seed: u64) -> Self {
-        let moved = VmLockState::Moved { home: DatastoreId::new(2), cleanly_off: false };
+        let moved = moved_to(&new_home(5), false);
         let states = [VmLockState::Free, VmLockState::CleanlyOff, moved];
         Self(Driver::new(states[usize::try_from(seed % 3).unwrap()]))
     }

@@ -102,7 +102,7 @@ fn probe() -> Case<ProbeRecord> {
 }
 
 fn vm_lock() -> Case<VmLockRecord> {
-    let record = |epoch| VmLockRecord { vm: uuid(1), epoch: VmEpoch::new(epoch), state: VmLockState::Free };
+    let record = |epoch| VmLockRecord::of(&vm(1), VmEpoch::new(epoch), VmLockState::Free);
     let slots = [(1, A), (2, B)].map(|(epoch, g)| record(epoch).seal(&identity(7, 3), g).into());
     let read = |file: &[u8]| VmLockRecord::read(file, CLUSTER);
     Case { kind: RecordKind::VmLock, area: 4096, slots, read }

@@ -10,9 +10,9 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use common::golden::compare as golden;
-use common::{CLUSTER, GEOMETRY, host, identity, term, uuid, vm};
+use common::{CLUSTER, GEOMETRY, host, identity, moved_to, new_home, term, uuid, vm};
 use ha_core::record::{Generation, PairState};
-use ha_core::{DatastoreId, Incarnation, Instant, VmEpoch};
+use ha_core::{Incarnation, Instant, VmEpoch};
 use ha_datastore::format::{
     HeartbeatRecord, ListEntry, ListOwnerRecord, ListState, MarkerState, OrderId, OwnerState, PowerOffMarker,
     PoweronRecord, ProbeNonce, ProbeRecord, ProtectedList, Protection, RestartIntent, VmLockRecord,
@@ -139,17 +139,16 @@ fn probe() {
 
 #[test]
 fn vm_lock() {
-    let record = |state| VmLockRecord { vm: uuid(5), epoch: VmEpoch::new(17), state };
+    let record = |state| VmLockRecord::of(&vm(5), VmEpoch::new(17), state);
     let running = VmLockState::Running { host: host(7), incarnation: Incarnation::new(3) };
     let seal = |state, number| record(state).seal(&identity(7, 3), generation(number));
     let file = [seal(VmLockState::Free, 8), seal(running, 9)].concat();
     let bytes = golden("ha-lock", &file);
     assert_eq!(newest(VmLockRecord::read(&bytes, CLUSTER)), (9, record(running)));
-    let home = DatastoreId::new(2);
     for state in [
         VmLockState::HandingOver { target: host(8), within: Duration::ZERO },
-        VmLockState::Moved { home, cleanly_off: false },
-        VmLockState::Moved { home, cleanly_off: true },
+        moved_to(&new_home(5), false),
+        moved_to(&new_home(5), true),
         VmLockState::CleanlyOff,
     ] {
         let file = [seal(state, 0), vec![0; 4096].into()].concat();
@@ -159,7 +158,7 @@ fn vm_lock() {
 
 #[test]
 fn a_migrating_vm_lock() {
-    let record = |state| VmLockRecord { vm: uuid(5), epoch: VmEpoch::new(17), state };
+    let record = |state| VmLockRecord::of(&vm(5), VmEpoch::new(17), state);
     let running = VmLockState::Running { host: host(7), incarnation: Incarnation::new(3) };
     let leaving = VmLockState::HandingOver { target: host(8), within: Duration::from_secs(30) };
     let seal = |state, number| record(state).seal(&identity(7, 3), generation(number));
@@ -170,8 +169,8 @@ fn a_migrating_vm_lock() {
 
 #[test]
 fn a_moved_vm_lock() {
-    let state = VmLockState::Moved { home: DatastoreId::new(2), cleanly_off: true };
-    let record = VmLockRecord { vm: uuid(5), epoch: VmEpoch::new(17), state };
+    let state = moved_to(&new_home(5), true);
+    let record = VmLockRecord::of(&vm(5), VmEpoch::new(17), state);
     let seal = |number| record.seal(&identity(7, 3), generation(number));
     let file = [seal(12), seal(11)].concat();
     let bytes = golden("ha-lock-moved", &file);
@@ -180,8 +179,8 @@ fn a_moved_vm_lock() {
 
 #[test]
 fn a_new_vm_lock() {
-    let file = VmLockRecord::initial(&identity(7, 3), uuid(5));
+    let file = VmLockRecord::initial(&identity(7, 3), &vm(5));
     let bytes = golden("ha-lock-initial", &file);
-    let free = VmLockRecord { vm: uuid(5), epoch: VmEpoch::ZERO, state: VmLockState::Free };
+    let free = VmLockRecord::of(&vm(5), VmEpoch::ZERO, VmLockState::Free);
     assert_eq!(newest(VmLockRecord::read(&bytes, CLUSTER)), (0, free));
 }

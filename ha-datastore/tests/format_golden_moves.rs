@@ -12,7 +12,7 @@ use core::ops::Range;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::golden::all as golden_files;
-use common::{CLUSTER, LOGGED, host, uuid};
+use common::{CLUSTER, LOGGED, host, uuid, vm};
 use format_model::list::{self, ToldList};
 use format_model::told::{Told, read as read_kind};
 use format_model::{BLOCK, Rules, field, local, pair, restamp, u32_at, u64_at};
@@ -20,6 +20,7 @@ use ha_core::VmUuid;
 use ha_core::record::RecordKind as Kind;
 use ha_datastore::format::local::AnyLocal;
 use ha_datastore::format::{LockRecordFault, ProtectedList, VmLockRecord};
+use xxhash_rust::xxh3::xxh3_64;
 
 const SECTOR: usize = 512;
 
@@ -123,16 +124,19 @@ impl Reader {
 
 /// The same file by the reader that knows which machine's it is.
 fn check_machine(file: &[u8], expected: &Told, case: &str) {
-    let found = VmLockRecord::read_of(file, CLUSTER, uuid(5));
+    let found = VmLockRecord::read_of(file, CLUSTER, &vm(5));
     let found = found.map(|record| record.content.seal(&record.writer, record.generation).to_vec());
     let expected = match expected {
         Told::NeverWritten => Err(LockRecordFault::NeverWritten),
         Told::Inconsistent(..) => Err(LockRecordFault::Inconsistent),
         Told::Corrupt(a, b) => Err(LockRecordFault::Corrupt { a: *a, b: *b }),
         Told::Valid(slot) | Told::Degraded(slot, _) => {
-            match VmUuid::from_bytes(slot[80..96].try_into().unwrap()) {
-                vm if vm == uuid(5) => Ok(slot.clone()),
-                found => Err(LockRecordFault::WrongVm { found }),
+            let found = VmUuid::from_bytes(slot[80..96].try_into().unwrap());
+            let home = [1_u32.to_le_bytes().as_slice(), b"vm-5/vm-5.vmx"].concat();
+            match found == uuid(5) {
+                false => Err(LockRecordFault::WrongVm { found }),
+                true if u64_at(slot, 120) != xxh3_64(&home) & !1 => Err(LockRecordFault::OtherHome),
+                true => Ok(slot.clone()),
             }
         }
     };

@@ -11,19 +11,20 @@ use std::collections::BTreeMap;
 
 use common::golden::{dump, load};
 use common::owner::Owner;
-use common::{CLUSTER, Disk, GEOMETRY, LOGGED, at, host, term, uuid};
+use common::{CLUSTER, Disk, GEOMETRY, LOGGED, at, host, new_home, term, uuid, vm};
 use ha_core::record::{Generation, RecordKind};
 use ha_core::{BootId, DatastoreId, FileKind, Identity, Incarnation, Instant, VmEpoch, VmId};
 use ha_datastore::format::local::{
     ClusterConfig, ConfigVersion, FdmConfig, HostList, LocalFile, LocalRecord, VmMetadata,
 };
 use ha_datastore::format::{
-    HeartbeatRecord, ListEntry, ListOwnerRecord, MarkerState, OrderId, OwnerState, PowerOffMarker,
+    HeartbeatRecord, HomeSum, ListEntry, ListOwnerRecord, MarkerState, OrderId, OwnerState, PowerOffMarker,
     PoweronRecord, ProbeNonce, ProbeRecord, ProtectedList, Protection, RestartIntent, VmLockRecord,
     VmLockState, file_size,
 };
 use ha_datastore::ownership::Input;
 use ha_datastore::{ChangeId, ListChange};
+use xxhash_rust::xxh3::xxh3_64;
 
 const MANUAL: &str = include_str!("../FORMAT.md");
 
@@ -163,26 +164,31 @@ fn fixed_payloads() {
 #[test]
 fn vm_locks() {
     let (incarnation, within) = (Incarnation::new(11), Duration::from_nanos(12));
-    let moved = |cleanly_off| VmLockState::Moved { home: DatastoreId::new(9), cleanly_off };
+    let home_sum = |datastore: u32| {
+        let home = [datastore.to_le_bytes().as_slice(), b"vm-5/vm-5.vmx"].concat();
+        xxh3_64(&home) & !1
+    };
+    let sum = HomeSum::of(&new_home(5));
+    let moved = |cleanly_off| VmLockState::Moved { home: new_home(5).home(), sum, cleanly_off };
     let states = [
         (VmLockState::Free, 1, 0, 0),
         (VmLockState::Running { host: host(8), incarnation }, 2, 8, 11),
         (VmLockState::HandingOver { target: host(8), within }, 3, 8, 12),
-        (moved(false), 4, 9, 0),
-        (moved(true), 4, 9, 1),
+        (moved(false), 4, 2, home_sum(2)),
+        (moved(true), 4, 2, home_sum(2) + 1),
         (VmLockState::CleanlyOff, 5, 0, 0),
     ];
     for (state, number, who, what) in states {
-        let lock =
-            VmLockRecord { vm: uuid(5), epoch: VmEpoch::new(6), state }.seal(&writer(), Generation::FIRST);
+        let lock = VmLockRecord::of(&vm(5), VmEpoch::new(6), state).seal(&writer(), Generation::FIRST);
         let fields = vec![
             ("machine", vec![5; 16]),
             ("epoch", u64s(6)),
             ("state", u32s(number)),
             ("who", u32s(who)),
             ("what", u64s(what)),
+            ("home", u64s(home_sum(1))),
         ];
-        check("### 6, VM lock (40 bytes)", payload(&lock), &[], fields);
+        check("### 6, VM lock (48 bytes)", payload(&lock), &[], fields);
     }
     let rows = table("### 6, VM lock");
     assert_eq!(rows[2][3], "1 free, 2 running, 3 handing over, 4 moved, 5 cleanly off");
@@ -232,7 +238,7 @@ fn lists() {
     let intent = |target| RestartIntent { order, attempts: 4, target, expected: VmEpoch::new(6) };
     let list_of = |intent| list(entry(intent));
     let closed = list_of(None);
-    let sum = xxhash_rust::xxh3::xxh3_64(&closed[8..]);
+    let sum = xxh3_64(&closed[8..]);
     let fields = vec![
         ("list sum", u64s(sum)),
         ("term: round", u64s(1)),
@@ -286,7 +292,7 @@ fn logs() {
     assert_eq!((snapshot.bytes.len(), change.bytes.len()), (LOGGED.list_area(), 2 * 4096));
     let (base, record) = (&snapshot.bytes, payload(&change.bytes));
     let base_sum = base[80..88].to_vec();
-    let chain = xxhash_rust::xxh3::xxh3_64(&[&base_sum, &record[8..]].concat());
+    let chain = xxh3_64(&[&base_sum, &record[8..]].concat());
     let version = u64::from_le_bytes(base[100..108].try_into().unwrap());
     let entries = list(entry(None))[32..].to_vec();
     let fields = vec![
@@ -388,7 +394,7 @@ fn files_of_a_host() {
     let hosts = HostList::new(version, Vec::new()).unwrap().seal(&writer()).unwrap();
     for file in [&config, &own, &hosts] {
         let payload = payload(file);
-        let sum = xxhash_rust::xxh3::xxh3_64(&payload[8..]);
+        let sum = xxh3_64(&payload[8..]);
         check(
             "Every payload begins with:",
             &payload[..16],

@@ -36,12 +36,12 @@ fn named(uuid: u8, config: &str) -> VmId {
 }
 
 fn create(temp: &TempDir, vm: &VmId) -> PathBuf {
-    layout::create_vm_home(temp.path(), vm, &VmLockRecord::initial(&identity(1), vm.uuid())).unwrap();
+    layout::create_vm_home(temp.path(), vm, &VmLockRecord::initial(&identity(1), vm)).unwrap();
     temp.path_of(&FileKind::VmLock(vm.clone()))
 }
 
 fn record(path: &Path, vm: &VmId) -> VmLockRecord {
-    VmLockRecord::read_of(&fs::read(path).unwrap(), CLUSTER_ID, vm.uuid()).unwrap().content
+    VmLockRecord::read_of(&fs::read(path).unwrap(), CLUSTER_ID, vm).unwrap().content
 }
 
 /// A process that plays a virtual machine; it ends when it is dropped, but what it has forked does not.
@@ -179,13 +179,16 @@ fn a_copied_folder_is_another_machine_or_none() {
     let (ended, _running) = power_on(&temp, &vm);
     assert_eq!(ended, started(1));
 
-    // Copied while it runs. Under its own uuid the copy's record says `running`, by the very epoch that runs.
+    // Copied while it runs. The copy's record says `running`, by the very epoch that runs, and its lock is free; but
+    // it names the home that it was copied from.
     let copy = named(1, "copy/web.vmx");
     let copied_lock = temp.path_of(&FileKind::VmLock(copy.clone()));
     fs::create_dir(copied_lock.parent().unwrap()).unwrap();
     fs::copy(&lock, &copied_lock).unwrap();
-    let unfenced = StartExpectation::PowerOn { fences: false };
-    assert_eq!(start(&temp, &copy, unfenced, "", || ()).0, Ended::Refused(RefusedStart::NotStartable));
+    for fences in [false, true] {
+        let by_a_person = StartExpectation::PowerOn { fences };
+        assert_eq!(start(&temp, &copy, by_a_person, "", || ()).0, Ended::Refused(RefusedStart::OtherHome));
+    }
     // As a machine of its own, with a new uuid, it needs a record of its own.
     let clone = named(9, "copy/web.vmx");
     assert_eq!(power_on(&temp, &clone).0, Ended::Refused(RefusedStart::WrongVm));

@@ -317,7 +317,7 @@ fn attempt(node: &Node, number: u32, epoch: u64, between: impl FnOnce()) -> (Hol
 }
 
 fn record(node: &Node) -> (u64, VmLockState) {
-    let found = VmLockRecord::read_of(&node.on_disk(&FileKind::VmLock(vm(1))), CLUSTER, uuid(1)).unwrap();
+    let found = VmLockRecord::read_of(&node.on_disk(&FileKind::VmLock(vm(1))), CLUSTER, &vm(1)).unwrap();
     (found.content.epoch.number(), found.content.state)
 }
 
@@ -327,7 +327,7 @@ fn running(number: u32) -> VmLockState {
 
 fn with_vm(lab: &Lab) -> [Node; 2] {
     let nodes = two_hosts(lab);
-    let initial = VmLockRecord::initial(&identity(1, 1), uuid(1));
+    let initial = VmLockRecord::initial(&identity(1, 1), &vm(1));
     layout::create_vm_home(nodes[0].root(), &vm(1), &initial).unwrap();
     nodes
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{CLUSTER, at, host, identity, machine, ms, uuid, vm};
+use common::{CLUSTER, at, host, identity, machine, moved_to, ms, new_home, vm};
 use ha_core::operation::{StartOutcome, TakeOutcome};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
@@ -38,7 +38,7 @@ fn attempt(expect: StartExpectation, lane: u32) -> VmLock {
 }
 
 fn slot(state: VmLockState, epoch: VmEpoch, generation: u64) -> Vec<u8> {
-    let record = VmLockRecord { vm: uuid(5), epoch, state };
+    let record = VmLockRecord::of(&vm(5), epoch, state);
     record.seal(&identity(9, 1), Generation::new(generation)).into()
 }
 
@@ -136,7 +136,7 @@ fn take_raise_start() {
     let PairState::Valid { record } = state else { panic!("{state:?}") };
     assert_eq!((record.generation, record.writer), (Generation::new(9), identity(7, 3)));
     let me = VmLockState::Running { host: host(7), incarnation: Incarnation::new(3) };
-    assert_eq!(record.content, VmLockRecord { vm: uuid(5), epoch: EPOCH.next(), state: me });
+    assert_eq!(record.content, VmLockRecord::of(&vm(5), EPOCH.next(), me));
     give(&mut lock, at(20), written(write, Ok(())));
     let (mut requests, events) = drain(&mut lock);
     assert_eq!(events, [Event::LockTaken { epoch: EPOCH.next() }]);
@@ -150,7 +150,6 @@ fn take_raise_start() {
 
 #[test]
 fn every_state_against_every_expectation() {
-    let home = DatastoreId::new(2);
     let mismatch = Some(RefusedStart::EpochMismatch { found: EPOCH });
     let other_epoch = StartExpectation::Exactly(EPOCH.next());
     let lower_epoch = StartExpectation::Exactly(VmEpoch::new(16));
@@ -159,7 +158,7 @@ fn every_state_against_every_expectation() {
         (FREE, [None, mismatch, mismatch, None, None]),
         (RUNNING, [None, mismatch, mismatch, Some(RefusedStart::NotStartable), None]),
         (moving, [Some(RefusedStart::HandingOver); 5]),
-        (VmLockState::Moved { home, cleanly_off: false }, [Some(RefusedStart::Moved { to: home }); 5]),
+        (moved_to(&new_home(5), false), [Some(RefusedStart::Moved { to: DatastoreId::new(2) }); 5]),
         (VmLockState::CleanlyOff, {
             let off = Some(RefusedStart::CleanlyOff);
             [off, off, off, None, None]
@@ -185,8 +184,12 @@ fn every_state_against_every_expectation() {
 
 #[test]
 fn what_cannot_be_relied_upon_is_not_started_from() {
-    let other_vm = VmLockRecord { vm: uuid(6), epoch: EPOCH, state: FREE };
+    let other_vm = VmLockRecord::of(&vm(6), EPOCH, FREE);
     let other_vm = [Vec::from(other_vm.seal(&identity(9, 1), Generation::FIRST)), vec![0; 4_096]].concat();
+    let copied = |state| {
+        let record = VmLockRecord::of(&new_home(5), EPOCH, state);
+        [Vec::from(record.seal(&identity(9, 1), Generation::FIRST)), vec![0; 4_096]].concat()
+    };
     let mut corrupt = file(FREE, EPOCH);
     corrupt[90] ^= 1;
     corrupt[4_096 + 90] ^= 1;
@@ -199,9 +202,11 @@ fn what_cannot_be_relied_upon_is_not_started_from() {
         ("short", file(FREE, EPOCH)[..4_096].to_vec(), unreadable),
         ("empty", Vec::new(), unreadable),
         ("another machine", other_vm, RefusedStart::WrongVm),
+        ("a folder copied while it ran", copied(RUNNING), RefusedStart::OtherHome),
+        ("a folder copied while it was off", copied(FREE), RefusedStart::OtherHome),
     ];
     for (what, file, refused) in table {
-        for expect in [EXACTLY, POWER_ON, StartExpectation::Exactly(VmEpoch::ZERO)] {
+        for expect in [EXACTLY, POWER_ON, POWER_ON_FENCED, StartExpectation::Exactly(VmEpoch::ZERO)] {
             let mut lock = attempt(expect, 1);
             let take = one(&mut lock);
             give(&mut lock, at(1), locked(take, file.clone()));
@@ -233,7 +238,7 @@ fn a_raise_that_a_crash_cut_short_is_done_again_in_the_same_slot() {
 fn a_new_lock_file_is_startable_at_epoch_zero() {
     let mut lock = attempt(StartExpectation::Exactly(VmEpoch::ZERO), 1);
     let take = one(&mut lock);
-    give(&mut lock, at(1), locked(take, VmLockRecord::initial(&identity(9, 1), uuid(5)).into()));
+    give(&mut lock, at(1), locked(take, VmLockRecord::initial(&identity(9, 1), &vm(5)).into()));
     assert!(matches!(one(&mut lock), VmRequest::WriteRecord { offset: 4_096, .. }));
 }
 
@@ -299,7 +304,7 @@ fn a_failed_start_leaves_a_free_record_at_the_raised_epoch() {
         let VmRequest::WriteRecord { offset: 0, ref bytes, .. } = write else { panic!("{write:?}") };
         let disk = [bytes.to_vec(), vec![0; 4_096]].concat();
         let PairState::Degraded { record, .. } = VmLockRecord::read(&disk, CLUSTER) else { panic!() };
-        let free = VmLockRecord { vm: uuid(5), epoch: EPOCH.next(), state: FREE };
+        let free = VmLockRecord::of(&vm(5), EPOCH.next(), FREE);
         assert_eq!((record.generation, record.content), (Generation::new(10), free));
         give(&mut lock, at(3), written(write, outcome));
         assert_eq!(end(&mut lock), (Ended::StartFailed { epoch: EPOCH.next() }, true));

@@ -4,14 +4,14 @@
 mod common;
 
 use bytes::Bytes;
-use common::{CLUSTER, HOME, at, host, identity, machine, ms, uuid, vm};
+use common::{CLUSTER, at, host, identity, machine, moved_to, ms, new_home, uuid, vm};
 use ha_core::operation::{ReadReply, ShareOutcome, StartOutcome, TakeOutcome};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
     BootId, DatastoreId, HolderId, HostId, Identity, Incarnation, Instant, Machine, StorageFault,
     VmCompletion, VmEpoch, VmId, VmRequest,
 };
-use ha_datastore::format::{VmLockRecord, VmLockState};
+use ha_datastore::format::{HomeSum, VmLockRecord, VmLockState};
 use ha_datastore::vm_lock::{
     Change, ChangeEnded, Ended, Event, HandOverWatch, Incoming, IncomingConfig, IncomingInput, Input,
     JobOutput, LapsedHandOver, MoveEnded, Output, RecordChange, RecordChangeConfig, RefusedChange,
@@ -25,7 +25,6 @@ const FREE: VmLockState = VmLockState::Free;
 const OFF: VmLockState = VmLockState::CleanlyOff;
 const LEAVING: VmLockState = VmLockState::HandingOver { target: HostId::new(8), within: ms_30() };
 const HAND_OVER: Change = Change::HandOver { target: HostId::new(8), within: ms_30() };
-const MOVED: VmLockState = VmLockState::Moved { home: DatastoreId::new(2), cleanly_off: false };
 
 const fn ms_30() -> core::time::Duration {
     core::time::Duration::from_millis(30)
@@ -35,10 +34,14 @@ const fn running(number: u32, incarnation: u64) -> VmLockState {
     VmLockState::Running { host: HostId::new(number), incarnation: Incarnation::new(incarnation) }
 }
 
+fn moved() -> VmLockState {
+    moved_to(&new_home(5), false)
+}
+
 /// A lock file whose newest record, of generation 8, was written by `writer`.
 fn file_by(writer: &Identity, state: VmLockState, epoch: VmEpoch) -> Bytes {
-    let record = VmLockRecord { vm: uuid(5), epoch, state };
-    let older = VmLockRecord { vm: uuid(5), epoch: VmEpoch::new(1), state: FREE };
+    let record = VmLockRecord::of(&vm(5), epoch, state);
+    let older = VmLockRecord::of(&vm(5), VmEpoch::new(1), FREE);
     let slots = [record.seal(writer, Generation::new(8)), older.seal(writer, Generation::new(7))];
     Bytes::from(slots.concat())
 }
@@ -106,7 +109,8 @@ fn written(request: VmRequest, outcome: Result<(), StorageFault>) -> Input {
 fn outcome(wanted: Change, file: Bytes) -> Result<VmLockState, ChangeEnded> {
     let mut job = change(wanted);
     let take = next(&mut job);
-    assert_eq!(matches!(take, VmRequest::ShareLock { epoch: EPOCH, .. }), wanted != Change::CleanOff);
+    let shared = matches!(wanted, Change::HandOver { .. } | Change::TakeBack);
+    assert_eq!(matches!(take, VmRequest::ShareLock { epoch: EPOCH, .. }), shared);
     job.handle_input(at(1), locked(take, file.clone(), true)).unwrap();
     let Some(output) = job.poll_output() else { panic!("neither a write nor an end") };
     match output {
@@ -114,7 +118,11 @@ fn outcome(wanted: Change, file: Bytes) -> Result<VmLockState, ChangeEnded> {
             let VmRequest::WriteRecord { offset: 4_096, ref bytes, .. } = write else { panic!("{write:?}") };
             let after = [&file[..4_096], bytes].concat();
             let PairState::Valid { record } = VmLockRecord::read(&after, CLUSTER) else { panic!() };
-            assert_eq!((record.generation, record.content.epoch), (Generation::new(9), EPOCH));
+            let state = record.content.state;
+            assert_eq!(
+                (record.generation, record.content),
+                (Generation::new(9), VmLockRecord::of(&vm(5), EPOCH, state))
+            );
             job.handle_input(at(2), written(write, Ok(()))).unwrap();
             assert_eq!(end(&mut job), (ChangeEnded::Changed, 1));
             Ok(record.content.state)
@@ -129,6 +137,7 @@ fn every_change_of_every_state() {
     let differs = |found| Err(ChangeEnded::Refused(RefusedChange::Differs { found }));
     let back = running(7, 3);
     let same = Err(ChangeEnded::AlreadySo);
+    let moved = moved();
     let (ours, later, foreign) = (running(7, 2), running(7, 4), running(9, 2));
     let table = [
         (FREE, [differs(FREE), differs(FREE), differs(FREE)]),
@@ -137,13 +146,40 @@ fn every_change_of_every_state() {
         (later, [differs(later), differs(later), differs(later)]),
         (foreign, [differs(foreign), differs(foreign), differs(foreign)]),
         (LEAVING, [differs(LEAVING), differs(LEAVING), Ok(back)]),
-        (MOVED, [differs(MOVED), differs(MOVED), differs(MOVED)]),
+        (moved, [differs(moved); 3]),
         (OFF, [same, differs(OFF), differs(OFF)]),
     ];
     for (state, expected) in table {
         for (wanted, expected) in [Change::CleanOff, HAND_OVER, Change::TakeBack].into_iter().zip(expected) {
             assert_eq!(outcome(wanted, file(state)), expected, "{wanted:?} of {state:?}");
         }
+    }
+}
+
+#[test]
+fn a_folder_moved_by_hand_is_adopted_once_it_is_off() {
+    let found_at = |home: &VmId, state| {
+        let slot =
+            |number| VmLockRecord::of(home, EPOCH, state).seal(&identity(9, 1), Generation::new(number));
+        Bytes::from([slot(8), slot(7)].concat())
+    };
+    let differs = |found| Err(ChangeEnded::Refused(RefusedChange::Differs { found }));
+    let (moved, runs) = (moved(), running(7, 2));
+    for (state, there, here) in [
+        (FREE, Ok(FREE), Err(ChangeEnded::AlreadySo)),
+        (OFF, Ok(OFF), Err(ChangeEnded::AlreadySo)),
+        (runs, differs(runs), differs(runs)),
+        (LEAVING, differs(LEAVING), differs(LEAVING)),
+        (moved, differs(moved), differs(moved)),
+    ] {
+        assert_eq!(outcome(Change::Adopt, found_at(&new_home(5), state)), there);
+        assert_eq!(outcome(Change::Adopt, found_at(&vm(5), state)), here);
+    }
+    let unfit = |unfit| Err(ChangeEnded::Refused(RefusedChange::Unfit(unfit)));
+    assert_eq!(outcome(Change::Adopt, found_at(&vm(6), FREE)), unfit(Unfit::WrongVm));
+    assert_eq!(outcome(Change::Adopt, Bytes::from(vec![0; 8_192])), unfit(Unfit::Unreadable));
+    for other in [Change::CleanOff, HAND_OVER, Change::TakeBack] {
+        assert_eq!(outcome(other, found_at(&new_home(5), runs)), unfit(Unfit::OtherHome), "{other:?}");
     }
 }
 
@@ -218,14 +254,14 @@ fn reply(started: Instant, bytes: Bytes) -> ReadReply {
 }
 
 fn lapsed(bytes: &Bytes) -> LapsedHandOver {
-    let mut watch = HandOverWatch::new(CLUSTER, uuid(5));
+    let mut watch = HandOverWatch::new(CLUSTER, vm(5));
     assert_eq!(watch.observe(at(0), &reply(at(0), bytes.clone())), None);
     watch.observe(at(30), &reply(at(30), bytes.clone())).unwrap()
 }
 
 #[test]
 fn a_hand_over_lapses_between_the_end_of_one_read_and_the_beginning_of_another() {
-    let mut watch = HandOverWatch::new(CLUSTER, uuid(5));
+    let mut watch = HandOverWatch::new(CLUSTER, vm(5));
     let nanos = |instant: Instant, more: u64| Instant::from_nanos(instant.as_nanos() + more);
     assert_eq!(watch.lapses_at(), None);
     assert_eq!(watch.observe(at(10), &reply(at(0), file(LEAVING))), None);
@@ -239,7 +275,7 @@ fn a_hand_over_lapses_between_the_end_of_one_read_and_the_beginning_of_another()
     // Anything else in between starts the wait anew, also a hand-over of the same words by another write.
     let again = file_by(&identity(7, 3), LEAVING, EPOCH);
     for other in [file(running(7, 3)), Bytes::from(vec![0; 8_192]), again] {
-        let mut watch = HandOverWatch::new(CLUSTER, uuid(5));
+        let mut watch = HandOverWatch::new(CLUSTER, vm(5));
         assert_eq!(watch.observe(at(0), &reply(at(0), file(LEAVING))), None);
         assert_eq!(watch.observe(at(20), &reply(at(20), other)), None);
         assert_eq!(watch.observe(at(40), &reply(at(40), file(LEAVING))), None);
@@ -285,7 +321,7 @@ fn who_may_start_out_of_a_hand_over() {
         (raised(running(9, 1)), [mismatch; 2]),
         (raised(FREE), [mismatch; 2]),
         (file(OFF), [Some(RefusedStart::CleanlyOff); 2]),
-        (file(MOVED), [Some(RefusedStart::Moved { to: DatastoreId::new(2) }); 2]),
+        (file(moved()), [Some(RefusedStart::Moved { to: DatastoreId::new(2) }); 2]),
     ];
     for (file, expected) in table {
         assert_eq!([judged(handed, 8, file.clone()), judged(after, 9, file.clone())], expected);
@@ -381,38 +417,44 @@ fn relocation(to: VmId) -> Relocation {
     Relocation::new(config, at(0))
 }
 
-fn new_home() -> VmId {
-    VmId::new(uuid(5), DatastoreId::new(2), "vm-5/vm-5.vmx").unwrap()
-}
-
 #[test]
 fn a_move_is_refused_before_anything_is_written() {
     let zeros = || Bytes::from(vec![0; 8_192]);
     let refused = MoveEnded::Refused;
-    let elsewhere = VmLockState::Moved { home: HOME, cleanly_off: false };
+    let lock_file_of = |vm: &VmId| VmLockRecord::initial(&identity(9, 1), vm);
+    let arrived = |epoch| {
+        let record = VmLockRecord::of(&new_home(5), epoch, FREE);
+        Bytes::from([&record.seal(&identity(9, 1), Generation::FIRST)[..], &[0; 4_096]].concat())
+    };
+    let aside = VmId::new(uuid(5), DatastoreId::new(2), "vm-5_1/vm-5.vmx").unwrap();
+    let elsewhere = |new: &VmId| RefusedMove::MovedElsewhere { home: new.home(), sum: HomeSum::of(new) };
     let (torn, other) = {
-        let mut torn = file_by(&identity(9, 1), FREE, EPOCH.next()).to_vec();
+        let mut torn = arrived(EPOCH.next()).to_vec();
         torn[90] ^= 1;
         torn[4_096..].fill(0);
-        let other = VmLockRecord { vm: uuid(6), epoch: EPOCH, state: FREE };
-        (Bytes::from(torn), VmLockRecord::initial(&identity(9, 1), other.vm))
+        (Bytes::from(torn), lock_file_of(&vm(6)))
     };
     let unreadable = refused(RefusedMove::Unfit(Side::New, Unfit::Unreadable));
     let table = [
         (file(running(7, 3)), zeros(), refused(RefusedMove::NotAtRest { found: running(7, 3) })),
         (file(LEAVING), zeros(), refused(RefusedMove::NotAtRest { found: LEAVING })),
-        (file(elsewhere), zeros(), refused(RefusedMove::MovedElsewhere { home: HOME })),
+        (file(moved_to(&vm(5), false)), zeros(), refused(elsewhere(&vm(5)))),
+        // The very datastore, and another folder on it.
+        (file(moved_to(&aside, false)), zeros(), refused(elsewhere(&aside))),
         (zeros(), zeros(), refused(RefusedMove::Unfit(Side::Old, Unfit::Unreadable))),
-        (file(FREE), file(FREE), refused(RefusedMove::NewHomeInUse)),
+        (file(FREE), lock_file_of(&new_home(5)), refused(RefusedMove::NewHomeInUse)),
         // Not even a higher epoch there counts while the old home has not been left.
-        (file(FREE), file_by(&identity(9, 1), FREE, EPOCH.next()), refused(RefusedMove::NewHomeInUse)),
+        (file(FREE), arrived(EPOCH.next()), refused(RefusedMove::NewHomeInUse)),
         (file(FREE), torn.clone(), unreadable),
+        // A lock file that was copied along with the disks.
+        (file(FREE), lock_file_of(&vm(5)), refused(RefusedMove::Unfit(Side::New, Unfit::OtherHome))),
+        (lock_file_of(&new_home(5)), zeros(), refused(RefusedMove::Unfit(Side::Old, Unfit::OtherHome))),
         (file(FREE), other, refused(RefusedMove::Unfit(Side::New, Unfit::WrongVm))),
-        (file(MOVED), file_by(&identity(9, 1), FREE, EPOCH.next()), MoveEnded::AlreadyMoved),
-        (file(MOVED), file(FREE), refused(RefusedMove::NewHomeInUse)),
+        (file(moved()), arrived(EPOCH.next()), MoveEnded::AlreadyMoved),
+        (file(moved()), arrived(EPOCH), refused(RefusedMove::NewHomeInUse)),
     ];
     for (old, new, expected) in table {
-        let mut job = relocation(new_home());
+        let mut job = relocation(new_home(5));
         let take = next(&mut job);
         job.handle_input(at(1), locked(take, old.clone(), true)).unwrap();
         let output = job.poll_output().unwrap();
@@ -426,9 +468,9 @@ fn a_move_is_refused_before_anything_is_written() {
         }
     }
     // Torn at its first record, after the machine had left: gone on with.
-    let mut job = relocation(new_home());
+    let mut job = relocation(new_home(5));
     let take = next(&mut job);
-    job.handle_input(at(1), locked(take, file(MOVED), true)).unwrap();
+    job.handle_input(at(1), locked(take, file(moved()), true)).unwrap();
     let take = next(&mut job);
     job.handle_input(at(2), locked(take, torn, true)).unwrap();
     assert!(matches!(next(&mut job), VmRequest::WriteRecord { holder: HolderId(1), offset: 4_096, .. }));
@@ -436,4 +478,15 @@ fn a_move_is_refused_before_anything_is_written() {
     let not_two = (refused(RefusedMove::NotTwoHomes), 0);
     assert_eq!(end(&mut relocation(vm(5))), not_two);
     assert_eq!(end(&mut relocation(vm(6))), not_two);
+}
+
+#[test]
+fn a_home_is_its_datastore_and_its_path() {
+    let named =
+        |datastore, path| HomeSum::of(&VmId::new(uuid(5), DatastoreId::new(datastore), path).unwrap());
+    let here = named(2, "vm-5/vm-5.vmx");
+    assert_eq!(here, HomeSum::of(&new_home(5)));
+    for other in [named(1, "vm-5/vm-5.vmx"), named(2, "vm-5_1/vm-5.vmx"), named(2, "vm-5/vm-5_1.vmx")] {
+        assert_ne!(here, other);
+    }
 }

@@ -134,7 +134,7 @@ impl World {
             VmId::new(uuid, DATASTORE, &path).unwrap_or_else(|_| unreachable!("the path is well formed"));
         let manager =
             Identity { cluster: CLUSTER, host: HostId::new(0), boot: BOOT, incarnation: Incarnation::new(1) };
-        let record = VmLockRecord::initial(&manager, uuid);
+        let record = VmLockRecord::initial(&manager, &vm);
         self.datastore.put(FileName::new(DATASTORE, FileKind::VmLock(vm.clone())), &record);
         vm
     }

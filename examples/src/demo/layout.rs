@@ -45,7 +45,7 @@ impl Layout {
         let boot: BootId = boot_id().context(|| "reading the boot id".into())?;
         let manager = Identity { cluster, host: HostId::new(0), boot, incarnation: Incarnation::new(0) };
         for vm in &vms {
-            let record = VmLockRecord::initial(&manager, vm.id.uuid());
+            let record = VmLockRecord::initial(&manager, &vm.id);
             layout::create_vm_home(&datastore, &vm.id, &record).context(laying_out)?;
             let text = format!("displayName = \"{}\"\nuuid.bios = \"{}\"\n", vm.name, vm.id.uuid());
             std::fs::write(datastore.join(vm.id.config()), text).context(laying_out)?;

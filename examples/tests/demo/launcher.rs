@@ -66,7 +66,7 @@ impl Bench {
             boot: BootId::from_bytes([3; 16]),
             incarnation: Incarnation::new(1),
         };
-        layout::create_vm_home(&folder.0, &vm, &VmLockRecord::initial(&identity, vm.uuid())).unwrap();
+        layout::create_vm_home(&folder.0, &vm, &VmLockRecord::initial(&identity, &vm)).unwrap();
         let file = config.save(&folder.0).unwrap();
         let mut command = Command::new(program());
         command.arg("launcher").arg(std::process::id().to_string()).arg(file).stdout(Stdio::piped());

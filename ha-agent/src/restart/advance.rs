@@ -80,8 +80,9 @@ impl Restarts {
     ) {
         let again = self.look_again(now, uuid);
         // An unreadable record says nothing; it is read again until it does.
+        let Some(case) = self.cases.get(&uuid) else { return };
         let decision = outcome.map_or(Decision::Wait, |reply| {
-            match VmLockRecord::read_of(&reply.bytes, self.cluster, uuid) {
+            match VmLockRecord::read_of(&reply.bytes, self.cluster, &case.vm) {
                 Ok(sealed) => decide(&sealed.content, reply.started, situation),
                 Err(_) => {
                     self.bad_records.count();

@@ -159,7 +159,7 @@ impl Bench {
 
     pub(crate) fn create_vm(&mut self, number: u8) -> VmId {
         let vm = vm(number);
-        let record = VmLockRecord::initial(&identity(0), vm.uuid());
+        let record = VmLockRecord::initial(&identity(0), &vm);
         self.files.insert(lock_of(&vm), record.to_vec());
         vm
     }

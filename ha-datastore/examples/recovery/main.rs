@@ -184,7 +184,7 @@ fn vm_lock() -> Result<(), Box<dyn Error>> {
         start(VmLock::new(config, at(9_000 * life)), disk, &name, at(9_000 * life))
     };
     title(&name);
-    *disk.file(&name) = VmLockRecord::initial(&identity(1), vm.uuid()).to_vec();
+    *disk.file(&name) = VmLockRecord::initial(&identity(1), &vm).to_vec();
     attempt(&mut disk, 1, StartExpectation::PowerOn { fences: true })?;
     tell(&mut disk, "started once");
     disk.fail_in_next_write(&name, 100);

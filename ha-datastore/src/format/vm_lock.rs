@@ -5,10 +5,11 @@ use bytes::Bytes;
 use ha_core::record::{
     BLOCK, Generation, PairExpectation, PairState, RecordFault, RecordKind, Sealed, read_pair, seal_block,
 };
-use ha_core::{ClusterId, DatastoreId, HostId, Identity, Incarnation, VmEpoch, VmUuid};
+use ha_core::{ClusterId, DatastoreId, HostId, Identity, Incarnation, VmEpoch, VmId, VmUuid};
 
 use super::cursor::{Reader, check, nanos};
 use super::geometry::slot_offset;
+use super::home_sum::HomeSum;
 
 /// What a virtual machine's lock record says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,8 +33,10 @@ pub enum VmLockState {
     /// A storage migration has moved it; it never starts here again. Its mover seals this twice, so that no
     /// damage to one slot can bring the old home back.
     Moved {
-        /// Where it lives now.
+        /// On which datastore it lives now,
         home: DatastoreId,
+        /// and in which folder there. Only to that very home may a move that was cut short go on.
+        sum: HomeSum,
         /// Whether it was cleanly off when it moved, and is so at its new home.
         cleanly_off: bool,
     },
@@ -48,6 +51,8 @@ pub enum VmLockState {
 pub struct VmLockRecord {
     /// The virtual machine.
     pub vm: VmUuid,
+    /// Where the file is. A copy of it elsewhere still names the home that it was copied from.
+    pub home: HomeSum,
     /// Raised by each start, before it.
     pub epoch: VmEpoch,
     /// What is known of it.
@@ -77,6 +82,9 @@ pub enum LockRecordFault {
         /// The machine that it names.
         found: VmUuid,
     },
+    /// The record of another home of this machine: the file was copied, or its folder renamed.
+    #[error("the lock file was copied or moved here by hand from another home of the virtual machine")]
+    OtherHome,
 }
 
 impl VmLockRecord {
@@ -85,7 +93,13 @@ impl VmLockRecord {
     /// The file, in bytes: both slots.
     pub const FILE: u32 = 2 * 4096;
 
-    const PAYLOAD: usize = 40;
+    const PAYLOAD: usize = 48;
+
+    /// What the file at the home of `vm` says.
+    #[must_use]
+    pub fn of(vm: &VmId, epoch: VmEpoch, state: VmLockState) -> Self {
+        Self { vm: vm.uuid(), home: HomeSum::of(vm), epoch, state }
+    }
 
     /// Where in the file the generation's slot begins, in bytes.
     #[must_use]
@@ -95,8 +109,8 @@ impl VmLockRecord {
 
     /// The whole file of a machine that is made known to HA: free, at epoch zero.
     #[must_use]
-    pub fn initial(writer: &Identity, vm: VmUuid) -> Bytes {
-        let record = Self { vm, epoch: VmEpoch::ZERO, state: VmLockState::Free };
+    pub fn initial(writer: &Identity, vm: &VmId) -> Bytes {
+        let record = Self::of(vm, VmEpoch::ZERO, VmLockState::Free);
         let mut file = Vec::from(record.seal(writer, Generation::FIRST));
         file.resize(2 * Self::AREA, 0);
         Bytes::from(file)
@@ -109,7 +123,7 @@ impl VmLockRecord {
             VmLockState::Free => (1, 0, 0),
             VmLockState::Running { host, incarnation } => (2, host.number(), incarnation.number()),
             VmLockState::HandingOver { target, within } => (3, target.number(), nanos(within)),
-            VmLockState::Moved { home, cleanly_off } => (4, home.number(), u64::from(cleanly_off)),
+            VmLockState::Moved { home, sum, cleanly_off } => (4, home.number(), sum.with_flag(cleanly_off)),
             VmLockState::CleanlyOff => (5, 0, 0),
         };
         let mut payload = [0; Self::PAYLOAD];
@@ -117,7 +131,8 @@ impl VmLockRecord {
         payload[16..24].copy_from_slice(&self.epoch.number().to_le_bytes());
         payload[24..28].copy_from_slice(&state.to_le_bytes());
         payload[28..32].copy_from_slice(&who.to_le_bytes());
-        payload[32..].copy_from_slice(&what.to_le_bytes());
+        payload[32..40].copy_from_slice(&what.to_le_bytes());
+        payload[40..].copy_from_slice(&self.home.with_flag(false).to_le_bytes());
         seal_block(RecordKind::VmLock, writer, generation, &payload)
     }
 
@@ -135,15 +150,21 @@ impl VmLockRecord {
     ///
     /// # Errors
     ///
-    /// [`LockRecordFault`] if the file tells nothing, or speaks of another machine.
-    pub fn read_of(file: &[u8], cluster: ClusterId, vm: VmUuid) -> Result<Sealed<Self>, LockRecordFault> {
+    /// [`LockRecordFault`] if the file tells nothing, or speaks of another machine or another home of it.
+    pub fn read_of(file: &[u8], cluster: ClusterId, vm: &VmId) -> Result<Sealed<Self>, LockRecordFault> {
         match Self::read(file, cluster) {
             PairState::NeverWritten => Err(LockRecordFault::NeverWritten),
             PairState::Inconsistent { .. } => Err(LockRecordFault::Inconsistent),
             PairState::Corrupt { a, b } => Err(LockRecordFault::Corrupt { a, b }),
             PairState::Valid { record } | PairState::Degraded { record, .. } => {
-                let found = record.content.vm;
-                if found == vm { Ok(record) } else { Err(LockRecordFault::WrongVm { found }) }
+                let Self { vm: found, home, .. } = record.content;
+                if found != vm.uuid() {
+                    Err(LockRecordFault::WrongVm { found })
+                } else if home != HomeSum::of(vm) {
+                    Err(LockRecordFault::OtherHome)
+                } else {
+                    Ok(record)
+                }
             }
         }
     }
@@ -153,20 +174,22 @@ impl VmLockRecord {
         let vm = reader.uuid("virtual machine")?;
         let epoch = reader.epoch("epoch")?;
         let (state, who, what) = (reader.u32("state")?, reader.u32("who")?, reader.u64("what")?);
+        let home = reader.u64("home")?;
         reader.end()?;
+        check(!HomeSum::flag(home), "home")?;
         let unused = |unused: bool| check(unused, "unused field");
         let state = match state {
             1 => unused(who == 0 && what == 0).map(|()| VmLockState::Free)?,
             2 => VmLockState::Running { host: HostId::new(who), incarnation: Incarnation::new(what) },
             3 => VmLockState::HandingOver { target: HostId::new(who), within: Duration::from_nanos(what) },
-            4 => {
-                let cleanly_off = what == 1;
-                check(cleanly_off || what == 0, "cleanly off")?;
-                VmLockState::Moved { home: DatastoreId::new(who), cleanly_off }
-            }
+            4 => VmLockState::Moved {
+                home: DatastoreId::new(who),
+                sum: HomeSum::from_field(what),
+                cleanly_off: HomeSum::flag(what),
+            },
             5 => unused(who == 0 && what == 0).map(|()| VmLockState::CleanlyOff)?,
             0 | 6.. => return Err(RecordFault::BadContent { field: "state" }),
         };
-        Ok(Self { vm, epoch, state })
+        Ok(Self { vm, home: HomeSum::from_field(home), epoch, state })
     }
 }

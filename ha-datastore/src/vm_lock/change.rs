@@ -4,7 +4,7 @@ use ha_core::record::Sealed;
 use ha_core::{HostId, Identity, VmEpoch};
 
 use super::examine::Unfit;
-use crate::format::{VmLockRecord, VmLockState};
+use crate::format::{HomeSum, VmLockRecord, VmLockState};
 
 /// A change of what the record says of an instance, at its own epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub enum Change {
     },
     /// The live migration was called off while it runs. The lock is shared with it.
     TakeBack,
+    /// A person has moved or renamed the folder by hand while the machine was off, and says that no other folder
+    /// of it is left: the record names this home from now on. Nothing else in it changes. Said of a *copy*, with
+    /// the first folder still there, it lets the machine be started at both; no record can tell that.
+    Adopt,
 }
 
 /// Why the record was left as it is.
@@ -45,18 +49,20 @@ impl Change {
     /// Whether the lock is shared with the running machine, instead of won after its end.
     pub(super) const fn is_shared(&self) -> bool {
         match self {
-            Self::CleanOff => false,
+            Self::CleanOff | Self::Adopt => false,
             Self::HandOver { .. } | Self::TakeBack => true,
         }
     }
 
-    /// The state to write, or `None` if it stands there already.
+    /// The record to write, or `None` if it stands there already.
     pub(super) fn apply(
         &self,
         me: &Identity,
         epoch: VmEpoch,
         found: &Sealed<VmLockRecord>,
-    ) -> Result<Option<VmLockState>, RefusedChange> {
+        home: HomeSum,
+    ) -> Result<Option<VmLockRecord>, RefusedChange> {
+        let now = |state| Ok(Some(VmLockRecord { state, home, ..found.content }));
         let state = found.content.state;
         let differs = Err(RefusedChange::Differs { found: state });
         if found.content.epoch != epoch {
@@ -75,7 +81,7 @@ impl Change {
         };
         match *self {
             Self::CleanOff => match state {
-                VmLockState::Running { .. } if runs_here => Ok(Some(VmLockState::CleanlyOff)),
+                VmLockState::Running { .. } if runs_here => now(VmLockState::CleanlyOff),
                 VmLockState::CleanlyOff => Ok(None),
                 VmLockState::Running { .. }
                 | VmLockState::Free
@@ -85,7 +91,7 @@ impl Change {
             Self::HandOver { target, .. } if target == me.host => Err(RefusedChange::ToItself),
             Self::HandOver { target, within } => {
                 if runs_here {
-                    Ok(Some(VmLockState::HandingOver { target, within }))
+                    now(VmLockState::HandingOver { target, within })
                 } else {
                     differs
                 }
@@ -93,13 +99,20 @@ impl Change {
             Self::TakeBack => match state {
                 VmLockState::Running { .. } if runs_here => Ok(None),
                 VmLockState::HandingOver { .. } if is_ours => {
-                    Ok(Some(VmLockState::Running { host: me.host, incarnation: me.incarnation }))
+                    now(VmLockState::Running { host: me.host, incarnation: me.incarnation })
                 }
                 VmLockState::Running { .. }
                 | VmLockState::HandingOver { .. }
                 | VmLockState::Free
                 | VmLockState::Moved { .. }
                 | VmLockState::CleanlyOff => differs,
+            },
+            Self::Adopt => match state {
+                VmLockState::Free | VmLockState::CleanlyOff if found.content.home == home => Ok(None),
+                VmLockState::Free | VmLockState::CleanlyOff => now(state),
+                VmLockState::Running { .. } | VmLockState::HandingOver { .. } | VmLockState::Moved { .. } => {
+                    differs
+                }
             },
         }
     }

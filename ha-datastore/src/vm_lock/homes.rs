@@ -2,7 +2,7 @@ use ha_core::record::{PairState, Sealed};
 use ha_core::{ClusterId, DatastoreId, VmEpoch, VmId};
 
 use super::examine::{Unfit, examine};
-use crate::format::{VmLockRecord, VmLockState};
+use crate::format::{HomeSum, VmLockRecord, VmLockState};
 
 /// One of the two homes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +30,12 @@ pub enum RefusedMove {
         /// What it says.
         found: VmLockState,
     },
-    /// It was moved elsewhere.
+    /// It was moved, or a move of it was begun, to another home than this one. Only there can the move go on.
     MovedElsewhere {
-        /// To this datastore.
+        /// To this datastore; it may be the same one,
         home: DatastoreId,
+        /// and to this folder there.
+        sum: HomeSum,
     },
     /// The new home's lock file has been in use. To move back, take another folder.
     NewHomeInUse,
@@ -52,6 +54,7 @@ pub(super) enum Arrival {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Homes<'a> {
     pub(super) cluster: ClusterId,
+    pub(super) from: &'a VmId,
     pub(super) to: &'a VmId,
     /// The epoch at the old home.
     pub(super) epoch: VmEpoch,
@@ -64,7 +67,7 @@ impl Homes<'_> {
         file: &[u8],
         same_file: bool,
     ) -> Result<Sealed<VmLockRecord>, RefusedMove> {
-        let old = examine(file, same_file, self.cluster, self.to.uuid())
+        let old = examine(file, same_file, self.cluster, self.from)
             .map_err(|unfit| RefusedMove::Unfit(Side::Old, unfit))?;
         let VmLockRecord { epoch, state, .. } = old.content;
         if epoch != self.epoch || epoch.next() == epoch {
@@ -72,8 +75,10 @@ impl Homes<'_> {
         }
         match state {
             VmLockState::Free | VmLockState::CleanlyOff => Ok(old),
-            VmLockState::Moved { home, .. } if home == self.to.home() => Ok(old),
-            VmLockState::Moved { home, .. } => Err(RefusedMove::MovedElsewhere { home }),
+            VmLockState::Moved { home, sum, .. } => {
+                let is_here = home == self.to.home() && sum == HomeSum::of(self.to);
+                if is_here { Ok(old) } else { Err(RefusedMove::MovedElsewhere { home, sum }) }
+            }
             VmLockState::Running { .. } | VmLockState::HandingOver { .. } => {
                 Err(RefusedMove::NotAtRest { found: state })
             }
@@ -98,6 +103,8 @@ impl Homes<'_> {
             PairState::Valid { record } | PairState::Degraded { record, .. } => {
                 if record.content.vm != self.to.uuid() {
                     unfit(Unfit::WrongVm)
+                } else if record.content.home != HomeSum::of(self.to) {
+                    unfit(Unfit::OtherHome)
                 } else if has_left && record.content.epoch > self.epoch {
                     Ok(Arrival::Done)
                 } else {
@@ -115,12 +122,13 @@ impl Homes<'_> {
             VmLockState::Moved { cleanly_off, .. } => cleanly_off,
             VmLockState::Free | VmLockState::Running { .. } | VmLockState::HandingOver { .. } => false,
         };
-        VmLockRecord { state: VmLockState::Moved { home: self.to.home(), cleanly_off }, ..*old }
+        let (home, sum) = (self.to.home(), HomeSum::of(self.to));
+        VmLockRecord { state: VmLockState::Moved { home, sum, cleanly_off }, ..*old }
     }
 }
 
 /// The first record of the new home, above every epoch of the old one.
-pub(super) const fn arrived(moved: &VmLockRecord) -> VmLockRecord {
+pub(super) fn arrived(to: &VmId, moved: &VmLockRecord) -> VmLockRecord {
     let state = match moved.state {
         VmLockState::Moved { cleanly_off: true, .. } => VmLockState::CleanlyOff,
         VmLockState::Moved { cleanly_off: false, .. }
@@ -129,7 +137,7 @@ pub(super) const fn arrived(moved: &VmLockRecord) -> VmLockRecord {
         | VmLockState::HandingOver { .. }
         | VmLockState::CleanlyOff => VmLockState::Free,
     };
-    VmLockRecord { vm: moved.vm, epoch: moved.epoch.next(), state }
+    VmLockRecord::of(to, moved.epoch.next(), state)
 }
 
 fn is_second_slot_zero(file: &[u8]) -> bool {

@@ -45,6 +45,9 @@ pub enum RefusedStart {
     NotStartable,
     /// The lock file is that of another machine.
     WrongVm,
+    /// The lock file was copied or moved here by hand from another home of the machine: the lock proves nothing
+    /// about an instance there. [`Change::Adopt`](super::Change::Adopt) is a person's word that there is none.
+    OtherHome,
     /// The locked file is no longer the one at the path: the lock proves nothing.
     NotSameFile,
     /// The record cannot be relied upon.
@@ -56,6 +59,7 @@ impl From<Unfit> for RefusedStart {
         match unfit {
             Unfit::NotSameFile => Self::NotSameFile,
             Unfit::WrongVm => Self::WrongVm,
+            Unfit::OtherHome => Self::OtherHome,
             Unfit::Unreadable => Self::Unreadable,
         }
     }

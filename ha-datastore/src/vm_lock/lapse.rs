@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use ha_core::operation::ReadReply;
 use ha_core::record::{Generation, Sealed};
-use ha_core::{ClusterId, HostId, Identity, Instant, VmEpoch, VmUuid};
+use ha_core::{ClusterId, HostId, Identity, Instant, VmEpoch, VmId};
 
 use crate::format::{VmLockRecord, VmLockState};
 
@@ -54,10 +54,10 @@ impl LapsedHandOver {
 }
 
 /// Watches one lock record, without its lock, until a hand-over in it has lapsed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HandOverWatch {
     cluster: ClusterId,
-    vm: VmUuid,
+    vm: VmId,
     seen: Option<Seen>,
 }
 
@@ -71,7 +71,7 @@ struct Seen {
 impl HandOverWatch {
     /// A watch over the lock record of `vm` that has seen nothing yet.
     #[must_use]
-    pub const fn new(cluster: ClusterId, vm: VmUuid) -> Self {
+    pub const fn new(cluster: ClusterId, vm: VmId) -> Self {
         Self { cluster, vm, seen: None }
     }
 
@@ -79,7 +79,7 @@ impl HandOverWatch {
     ///
     /// Anything that cannot be relied upon, and any other record, starts the wait anew.
     pub fn observe(&mut self, now: Instant, reply: &ReadReply) -> Option<LapsedHandOver> {
-        let record = VmLockRecord::read_of(&reply.bytes, self.cluster, self.vm).ok();
+        let record = VmLockRecord::read_of(&reply.bytes, self.cluster, &self.vm).ok();
         let Some(hand_over) = record.as_ref().and_then(LapsedHandOver::in_record) else {
             self.seen = None;
             return None;

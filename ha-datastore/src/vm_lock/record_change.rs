@@ -6,9 +6,9 @@ use ha_core::{
 
 use super::change::{Change, RefusedChange};
 use super::desk::{Desk, JobOutput};
-use super::examine::examine;
+use super::examine::{examine, examine_anywhere};
 use super::start::{Input, Rejected, expect_open};
-use crate::format::VmLockRecord;
+use crate::format::HomeSum;
 
 /// What one change is made of.
 #[derive(Clone, Debug)]
@@ -116,13 +116,19 @@ impl RecordChange {
         if now >= not_after {
             return self.abandon(ChangeEnded::Expired);
         }
-        let found = match examine(file, same_file, identity.cluster, self.config.vm.uuid()) {
+        let vm = &self.config.vm;
+        let found = match change {
+            Change::Adopt => examine_anywhere(file, same_file, identity.cluster, vm),
+            Change::CleanOff | Change::HandOver { .. } | Change::TakeBack => {
+                examine(file, same_file, identity.cluster, vm)
+            }
+        };
+        let found = match found {
             Ok(found) => found,
             Err(unfit) => return self.abandon(ChangeEnded::Refused(RefusedChange::Unfit(unfit))),
         };
-        match change.apply(&identity, epoch, &found) {
-            Ok(Some(state)) => {
-                let record = VmLockRecord { state, ..found.content };
+        match change.apply(&identity, epoch, &found, HomeSum::of(vm)) {
+            Ok(Some(record)) => {
                 self.stage = Stage::Writing(self.desk.write(holder, &record, found.generation.next()));
             }
             Ok(None) => self.abandon(ChangeEnded::AlreadySo),

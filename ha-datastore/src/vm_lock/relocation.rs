@@ -50,7 +50,7 @@ pub enum MoveEnded {
     /// Storage or the driver failed before the first write. Nothing was written.
     Fault(StorageFault),
     /// A write failed, was not answered in time, or came too late. The machine may be startable at the old home,
-    /// or at neither, and the move is to be repeated until it ends otherwise.
+    /// or at neither, and the move is to be repeated to the same new home until it ends otherwise.
     InDoubt(StorageFault),
 }
 
@@ -180,14 +180,14 @@ impl Relocation {
     }
 
     fn arrive(&mut self, moved: &Sealed<VmLockRecord>) {
-        let content = homes::arrived(&moved.content);
+        let content = homes::arrived(&self.config.to, &moved.content);
         let request = self.desk.write(self.config.new_holder, &content, Generation::FIRST);
         self.stage = Stage::Arriving { request, epoch: content.epoch };
     }
 
     fn homes(&self) -> Homes<'_> {
-        let RelocationConfig { identity, ref to, epoch, .. } = self.config;
-        Homes { cluster: identity.cluster, to, epoch }
+        let RelocationConfig { identity, ref from, ref to, epoch, .. } = self.config;
+        Homes { cluster: identity.cluster, from, to, epoch }
     }
 
     fn abandon_old(&mut self, ended: MoveEnded) {

@@ -118,7 +118,7 @@ enum Stage {
 /// instances ever share one.
 ///
 /// Promised: nothing is started unless the lock was won on the very file at the path, the record named this
-/// machine, and its epoch and state were exactly as expected; `Start` leaves only after the raised epoch is
+/// machine and this home, and its epoch and state were exactly as expected; `Start` leaves only after the raised epoch is
 /// durable and before `not_after`. Nobody but the winner writes the record.
 ///
 /// Once `Start` was sent there is no time limit here: only the driver knows whether the machine runs, and it
@@ -170,7 +170,7 @@ impl VmLock {
         match outcome {
             TakeOutcome::Locked { record, same_file } => {
                 let VmLockConfig { identity, ref vm, expect, .. } = self.config;
-                let found = examine(&record, same_file, identity.cluster, vm.uuid())
+                let found = examine(&record, same_file, identity.cluster, vm)
                     .map_err(RefusedStart::from)
                     .and_then(|found| judge(&found, identity.host, expect).map(|()| found));
                 match found {
@@ -195,7 +195,7 @@ impl VmLock {
             // The last epoch there is: a next one could not be told from it.
             return self.abandon(Ended::Refused(RefusedStart::NotStartable));
         }
-        let content = VmLockRecord { vm: found.content.vm, epoch, state };
+        let content = VmLockRecord { epoch, state, ..found.content };
         let generation = found.generation.next();
         let raised = Sealed { writer: self.config.identity, generation, content };
         let request = self.write(&content, generation, self.config.not_after);

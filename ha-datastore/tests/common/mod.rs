@@ -18,7 +18,7 @@ use ha_core::{
     BootId, ClusterId, DatastoreId, FileName, HostId, Identity, Incarnation, Instant, Limits, MachineId,
     Profile, Round, StorageCompletion, StorageFault, StorageRequest, Term, TimingConfig, VmId, VmUuid,
 };
-use ha_datastore::format::{Geometry, ListDamage, ListState, ProtectedList, file_size};
+use ha_datastore::format::{Geometry, HomeSum, ListDamage, ListState, ProtectedList, VmLockState, file_size};
 
 pub(crate) const CLUSTER: ClusterId = ClusterId::from_bytes([0xc1; 16]);
 pub(crate) const HOME: DatastoreId = DatastoreId::new(1);
@@ -53,6 +53,16 @@ pub(crate) fn term(round: u64, number: u32) -> Term {
 
 pub(crate) fn vm(number: u8) -> VmId {
     VmId::new(uuid(number), HOME, &format!("vm-{number}/vm-{number}.vmx")).unwrap()
+}
+
+/// The same machine at another home.
+pub(crate) fn new_home(number: u8) -> VmId {
+    VmId::new(uuid(number), DatastoreId::new(2), &format!("vm-{number}/vm-{number}.vmx")).unwrap()
+}
+
+/// What the old home says of a machine that was moved.
+pub(crate) fn moved_to(new: &VmId, cleanly_off: bool) -> VmLockState {
+    VmLockState::Moved { home: new.home(), sum: HomeSum::of(new), cleanly_off }
 }
 
 pub(crate) fn uuid(number: u8) -> VmUuid {

@@ -5,7 +5,7 @@ use ha_datastore::VmLock;
 use ha_datastore::format::VmLockRecord;
 use ha_datastore::vm_lock::{Event, Input, Output, StartExpectation, VmLockConfig};
 
-use crate::common::{CLUSTER, HOME, at, identity, machine, uuid, vm};
+use crate::common::{CLUSTER, HOME, at, identity, machine, vm};
 use crate::images::Tearing;
 use crate::journal::{Files, Journal};
 use crate::rig::{Fault, Rig, check};
@@ -19,7 +19,7 @@ fn read(file: &[u8]) -> PairState<VmLockRecord> {
 }
 
 fn new_file() -> Files {
-    [(name(), VmLockRecord::initial(&identity(7, 1), uuid(5)).to_vec())].into()
+    [(name(), VmLockRecord::initial(&identity(7, 1), &vm(5)).to_vec())].into()
 }
 
 /// One attempt of a host to start the machine; its start fails if `fails`. The epoch it ran with.

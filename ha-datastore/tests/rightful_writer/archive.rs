@@ -4,16 +4,16 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ha_core::record::{Generation, RecordKind};
-use ha_core::{ClusterId, DatastoreId, Identity, Instant, Random, VmEpoch};
+use ha_core::{ClusterId, Identity, Instant, Random, VmEpoch};
 use ha_datastore::format::local::{
     ClusterConfig, ConfigVersion, FdmConfig, HostEntry, HostList, LocalRecord, OptionsText, VmMetadata,
 };
 use ha_datastore::format::{
-    HeartbeatRecord, ListEntry, ListOwnerRecord, MarkerState, OwnerState, PowerOffMarker, PoweronRecord,
-    ProbeNonce, ProbeRecord, ProtectedList, Protection, VmLockRecord, VmLockState,
+    HeartbeatRecord, HomeSum, ListEntry, ListOwnerRecord, MarkerState, OwnerState, PowerOffMarker,
+    PoweronRecord, ProbeNonce, ProbeRecord, ProtectedList, Protection, VmLockRecord, VmLockState,
 };
 
-use crate::common::{CLUSTER, GEOMETRY, host, identity, term, uuid, vm};
+use crate::common::{CLUSTER, GEOMETRY, host, identity, new_home, term, uuid, vm};
 use crate::format_model::BLOCK;
 
 /// Which file, in which cluster. The envelope names no datastore: a file of the same name on another one is the
@@ -155,8 +155,7 @@ fn content(file: &File, writer: &Identity, generation: Generation, random: &mut 
         }
         Kind::VmLock => {
             let epoch = VmEpoch::new(random.below(100));
-            VmLockRecord { vm: uuid(file.of), epoch, state: lock_state(writer, random) }
-                .seal(writer, generation)
+            VmLockRecord::of(&vm(file.of), epoch, lock_state(writer, random)).seal(writer, generation)
         }
         Kind::Probe => ProbeRecord { nonce: ProbeNonce::new(random.next_u64()) }.seal(writer, generation),
         Kind::ClusterConfig => ClusterConfig { version, options: options(random) }.seal(writer).unwrap(),
@@ -207,10 +206,11 @@ fn list(generation: Generation, random: &mut Random) -> ProtectedList {
 }
 
 fn lock_state(writer: &Identity, random: &mut Random) -> VmLockState {
+    let new = new_home(9);
     match random.below(4) {
         0 => VmLockState::Free,
         1 => VmLockState::CleanlyOff,
-        2 => VmLockState::Moved { home: DatastoreId::new(2), cleanly_off: true },
+        2 => VmLockState::Moved { home: new.home(), sum: HomeSum::of(&new), cleanly_off: true },
         _ => VmLockState::Running { host: writer.host, incarnation: writer.incarnation },
     }
 }
