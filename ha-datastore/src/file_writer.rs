@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use ha_core::operation::{Read, ReadReply, Write};
-use ha_core::record::Generation;
+use ha_core::record::{Generation, Slot};
 use ha_core::{
     FileName, Instant, ReadFrom, RequestId, StorageFault, StorageRequest, TimingConfig, TokenMint,
 };
@@ -226,12 +226,29 @@ impl NextGeneration {
         self.in_doubt
     }
 
-    /// Takes in what the file itself says must come next.
-    pub(crate) fn adopt(&mut self, found: Generation) {
-        let is_ours = found == self.next || found == self.next.next();
-        if !(self.in_doubt && is_ours) {
+    /// Takes in what the file itself says must come next. `by_me` says whether this host wrote the newest record
+    /// there: another's of the generation in doubt is no doubtful record, but the one that must stay.
+    pub(crate) fn adopt(&mut self, found: Generation, by_me: bool) {
+        let has_landed = by_me && found == self.next.next();
+        if !(self.in_doubt && (has_landed || found == self.next)) {
             *self = Self { next: found, in_doubt: false };
         }
+    }
+
+    /// Goes on with a generation above every one that may stand in a damaged file: `highest` does, and all that it
+    /// may be built upon lies in the slot `keep`.
+    pub(crate) fn rebuild(&mut self, highest: Option<Generation>, keep: Option<Slot>) {
+        let slot_in_doubt = self.in_doubt.then(|| self.next.slot());
+        let mut next = highest.map_or(self.next, |highest| self.next.max(highest.next()));
+        let is_barred = |next: Generation| match slot_in_doubt {
+            // The other slot holds the only record that is surely there.
+            Some(slot) => next.slot() != slot,
+            None => keep == Some(next.slot()),
+        };
+        if is_barred(next) {
+            next = next.next();
+        }
+        *self = Self { next, in_doubt: true };
     }
 
     /// A write of it was begun.

@@ -59,10 +59,12 @@
 //!
 //! # What is not there yet
 //!
-//! * A list whose newest snapshot is damaged is known to be old, and its host cannot own the datastore again until
-//!   somebody has looked at the file. What the lost snapshot's log says is not used.
 //! * Zeros in place of the last records of a list's log look like its end. A host knows better of its own list for as
-//!   long as it lives; of another's it cannot tell.
+//!   long as it lives; of another's it cannot tell. One lost block hides nothing, because each record has two copies; a
+//!   write that storage acknowledged and never made does. The owner record does not say which version of the list it
+//!   goes with: it could show such a loss up to the last beat, at the price of a new format of that record.
+//! * An own list without a whole slot, of which one was written in a newer format, is never overwritten: its host cannot
+//!   own the datastore with this program. A newer slot beside a whole one counts as damaged.
 //! * Numbers that a heartbeat advertises are fixed for the life of its writer.
 //! * The storage migration of a running machine.
 //!

@@ -15,8 +15,12 @@
 //! * Nothing is written under a term whose round is not greater than those found on the datastore, save one's
 //!   own: [`Event::RoundSeen`] says which round to exceed.
 //! * A host's list is written by that host alone. A late write of an old owner spoils only its own file.
-//! * One unreadable list is told by name and does not blind the others. One that is known to be old is told and
-//!   waited for in the same way, and then used as it is.
+//! * One unreadable list, the own one among them, is told by name, waited for, and does not blind the others. Then what
+//!   can still be read of it is merged, and if anything that was durable may be missing, that is told too
+//!   ([`Event::ChangesMayBeMissing`]). What this life has written to its own list is remembered.
+//! * An owner record of which nothing can be read is never taken for none: see [`Event::OwnerUnreadable`]. Its
+//!   successor has a term above those of all lists, and a counter above their versions.
+//! * No more than [`Ownership::READS_AT_ONCE_BYTES`] are asked for at a time, and no look follows another at once.
 //!
 //! The parent decides when a lock may be tried at all (`may_take`): below F3 only after a sealed release, a
 //! proof, or the takeover wait (architecture 2, 7). Once owned, `may_take` no longer matters.
@@ -30,13 +34,17 @@
 
 mod acquire;
 mod keep;
+mod lists;
 mod machine;
+mod proof;
+mod reads;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use ha_core::operation::{Lock, Read};
-use ha_core::record::{Generation, RecordFault, Sealed};
+use ha_core::record::{Generation, RecordFault};
 use ha_core::{
     DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant, MachineId, MonotonicNow, Outbox,
     RequestId, Round, StorageCompletion, StorageFault, StorageRequest, Term, TimingConfig, TokenMint,
@@ -44,8 +52,11 @@ use ha_core::{
 };
 
 use crate::file_writer::{FileWriter, NextGeneration};
-use crate::format::{Geometry, ListFull, LogIndex, ProtectedList};
+use crate::format::{Geometry, HeadParts, ListFull, ListPoint, LogIndex, OwnerDamage};
 use crate::protected_list::{ChangeId, ChangeRefused, ListChange, ProtectedListWriter};
+
+use lists::{OwnerFound, Taking};
+use reads::{Asked, Wanted};
 
 /// What an ownership is made of.
 #[derive(Clone, Debug)]
@@ -105,6 +116,13 @@ pub enum Input {
         /// The life that has ended, and with it every earlier one.
         incarnation: Incarnation,
     },
+    /// An operator has confirmed, having read [`Event::OwnerUnreadable`], that no other host owns the datastore: every
+    /// one that may is ended, or cannot reach it any more. It holds for an owner record with just this content, and
+    /// lapses when anybody has written there.
+    NobodyOwns {
+        /// The content, by the name that the event gave it.
+        damage: OwnerDamage,
+    },
     /// Change the list. Answered by [`Event::Durable`] or [`Event::Dropped`].
     Change {
         /// The change's name.
@@ -141,21 +159,40 @@ pub enum Event {
         /// The owner by its record.
         host: HostId,
     },
-    /// The owner record tells nothing; the lists alone say which rounds have been.
+    /// The owner record tells nothing; the lists alone say which rounds have been. Told once per content and claim.
+    ///
+    /// With care ([`Input::Caution`]) the lock is tried only after the end of every other host that has ever written a
+    /// list here was confirmed, for the life that wrote it last or a later one, or after [`Input::NobodyOwns`]. A host
+    /// whose list cannot tell that life needs the latter. Each that is missing is named by [`Event::OwnerUnproven`].
     OwnerUnreadable {
+        /// Names this content.
+        damage: OwnerDamage,
         /// What is wrong with slot A.
         a: RecordFault,
         /// What is wrong with slot B.
         b: RecordFault,
     },
-    /// A host's list is missing from the merge.
+    /// A host's list does not count as a whole. It is read again while the look-again period is short; then what can
+    /// still be read of it is merged.
     ListUnreadable {
         /// The host.
         host: HostId,
         /// Why.
         why: UnreadableList,
     },
-    /// The merged list is longer than the file. The datastore cannot be owned until files are made larger.
+    /// The datastore is about to be owned without all that this host may have reported durable: protections and open
+    /// restarts may be missing, or be older than they were. Whoever manages the cluster should compare its inventory.
+    ///
+    /// Not told if the host has written nothing since another one owned the datastore, whose list is whole: that
+    /// has in it what could be read of all others then, and whoever wrote it has told what could not.
+    ChangesMayBeMissing {
+        /// The host.
+        host: HostId,
+        /// Up to where nothing of what it wrote is missing, if that is known.
+        known: Option<ListPoint>,
+    },
+    /// The merged list is longer than the file. Told once; the datastore cannot be owned until the lists are shorter or
+    /// the files larger, and is looked at again slowly.
     MergedListFull(ListFull),
     /// The datastore is owned under this term: [`Ownership::list`] holds the merged list, and it is durable.
     Owned {
@@ -283,20 +320,36 @@ enum Stage {
     /// The owner record is read before the lock is tried.
     Peeking {
         since: Instant,
+        asked: Instant,
     },
-    /// `void` if a grant would prove nothing, because the host was suspended since the lock was asked for.
+    /// The owner record tells nothing; who may own the datastore is looked up in the lists.
+    Proving {
+        since: Instant,
+        asked: Instant,
+        heads: BTreeMap<HostId, HeadParts>,
+    },
+    /// `void` if a grant would prove nothing, because the host was suspended since the lock was asked for, or because
+    /// the answer comes too late.
     Locking {
         request: RequestId<Lock>,
         since: Instant,
+        /// `None` once it was told that there is no answer.
+        asked: Option<Instant>,
         void: bool,
     },
     /// From here on the lock is held.
     ReadingOwner {
         asked: Instant,
     },
+    /// Lists are looked at that are too long to be read for nothing.
+    ReadingHeads {
+        asked: Instant,
+        owner: OwnerFound,
+        heads: BTreeMap<HostId, HeadParts>,
+    },
     ReadingLists {
         asked: Instant,
-        lists: Vec<Sealed<ProtectedList>>,
+        taking: Box<Taking>,
     },
     WritingList {
         term: Term,
@@ -315,14 +368,6 @@ enum Stage {
     },
 }
 
-/// Which file a read that is out is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReadOf {
-    Peek,
-    Owner,
-    List(HostId),
-}
-
 /// The machine. See the [module](self).
 #[derive(Debug)]
 pub struct Ownership {
@@ -335,7 +380,9 @@ pub struct Ownership {
     seen: Option<Term>,
     stage: Stage,
     /// Reads that are out, also those that nobody waits for any more.
-    reads: BTreeMap<RequestId<Read>, ReadOf>,
+    reads: BTreeMap<RequestId<Read>, Asked>,
+    /// Reads of this attempt that wait for their turn; at most three per host.
+    waiting: VecDeque<Wanted>,
     owner: FileWriter,
     owner_generation: NextGeneration,
     owner_counter: u64,
@@ -349,9 +396,20 @@ pub struct Ownership {
     unread: BTreeSet<HostId>,
     unread_since: Option<Instant>,
     unread_told: BTreeSet<HostId>,
+    /// Of which hosts it was told that changes may be missing.
+    missing_told: BTreeSet<HostId>,
+    /// Since when attempts have failed, one after the other.
+    trouble_since: Option<Instant>,
+    full_told: bool,
     cautious: bool,
     /// Hosts whose end was confirmed, and the last life that has ended.
     ended: BTreeMap<HostId, Incarnation>,
+    /// The content of the owner record under which nobody owns the datastore, as was confirmed.
+    nobody_owns: Option<OwnerDamage>,
+    damage_told: Option<OwnerDamage>,
+    unproven_told: BTreeSet<HostId>,
+    /// When the lists' heads may be read again although nothing was confirmed since.
+    heads_not_before: Option<Instant>,
 }
 
 impl Ownership {
@@ -368,6 +426,7 @@ impl Ownership {
             seen: None,
             stage: Stage::Idle,
             reads: BTreeMap::new(),
+            waiting: VecDeque::new(),
             owner: FileWriter::new(FileName::new(*datastore, FileKind::ProtectedList), timing),
             owner_generation: NextGeneration::new(),
             owner_counter: 0,
@@ -378,8 +437,15 @@ impl Ownership {
             unread: BTreeSet::new(),
             unread_since: None,
             unread_told: BTreeSet::new(),
+            missing_told: BTreeSet::new(),
+            trouble_since: None,
+            full_told: false,
             cautious: false,
             ended: BTreeMap::new(),
+            nobody_owns: None,
+            damage_told: None,
+            unproven_told: BTreeSet::new(),
+            heads_not_before: None,
             config,
         }
     }
@@ -404,8 +470,10 @@ impl Ownership {
             Stage::Idle
             | Stage::LookAgain { .. }
             | Stage::Peeking { .. }
+            | Stage::Proving { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
             | Stage::ReadingLists { .. }
             | Stage::WritingList { .. }
             | Stage::WritingOwner { .. }

@@ -24,6 +24,26 @@
 //! way that snapshot is read back before anything follows it.
 //!
 //! A new right begins with what the file says, which must not be less than this life has seen durable there.
+//!
+//! # What is read back
+//!
+//! A write that failed or is in doubt, and a snapshot that stands for a damaged file. The first snapshot of a right is
+//! not: a read-back sees what a server's cache holds, so it finds no write that was acknowledged and is lost with the
+//! server's power, which is how storage lies (reliability 7, F-ST-9). What it would find, a snapshot that lies torn or
+//! elsewhere, costs nothing: it held a merge of other files, which still stand, and no change; and every change after
+//! it stands in records that can be [salvaged](ProtectedList::salvage) without it. So 20 MB are not read at each
+//! takeover. The price is paid by a snapshot in place of a full log, or of a list too short to have one: if storage
+//! tears it and says that all is well, its changes are lost, unless this life goes on.
+//!
+//! # A damaged own file
+//!
+//! No write of this machine that is cut short leaves more than a damaged slot beside a whole one, a torn end of the log, or
+//! a torn first snapshot in an otherwise empty file. Everything else (both slots, a record before the last, a whole newer
+//! snapshot) is loss of what was durable. It is not waited for for ever: the list is merged from the other hosts' lists,
+//! from what can still be read in the file, and from memory if this life has written it. The result goes to the slot
+//! that holds nothing readable, above every generation that the file names, so that no old record can be taken for one of
+//! its log; if a whole record of this very life in the other slot is not the one before it, that slot is written next,
+//! before anything is owned.
 
 mod change;
 
@@ -41,7 +61,7 @@ pub use change::{ChangeId, ChangeRefused, ListChange};
 
 use crate::file_writer::{FileWriter, NextGeneration, Step};
 use crate::format::{
-    Geometry, ListEntry, ListFull, ListLog, ListState, MergedList, ProtectedList, Protection,
+    Geometry, ListEntry, ListFull, ListLog, ListRemains, ListState, MergedList, ProtectedList, Protection,
 };
 use crate::ownership::UnreadableList;
 
@@ -59,6 +79,8 @@ pub struct ProtectedListWriter {
     generation: NextGeneration,
     /// Whether a write to the file was begun and never seen durable.
     in_doubt: bool,
+    /// Whether the next snapshot is the first of two that stand for a damaged file.
+    twice: bool,
     /// The version of the last list that this life has seen durable in the file.
     durable_version: Option<u64>,
     /// The log of the snapshot that is durable; `None` if the next write must be a snapshot.
@@ -97,6 +119,7 @@ impl ProtectedListWriter {
             file: FileWriter::new(name, timing),
             generation: NextGeneration::new(),
             in_doubt: false,
+            twice: false,
             durable_version: None,
             log: None,
             out: None,
@@ -145,10 +168,34 @@ impl ProtectedListWriter {
         match self.durable_version {
             Some(seen) if version < Some(seen) => Err(UnreadableList::Regressed { seen, found: version }),
             Some(_) | None => {
-                self.generation.adopt(found.next_generation());
+                // Nobody else writes the file, and a torn write can leave a record of an earlier life whole again.
+                self.generation.adopt(found.next_generation(), true);
                 Ok(())
             }
         }
+    }
+
+    /// The list as this life wrote it last, if it ever did: it has all that this life saw durable in the file.
+    pub(crate) fn remembered(&self) -> Option<&ProtectedList> {
+        self.durable_version.map(|_| &self.list)
+    }
+
+    /// Makes the next snapshot one that stands for a damaged file: it overwrites nothing that can still be read, and
+    /// is read back. Where it does not follow what is there, it is written [twice](Self::take_second).
+    pub(crate) fn rebuild(&mut self, remains: &ListRemains) {
+        let newest = remains.newest;
+        self.generation.rebuild(remains.highest, newest.map(|(_, generation)| generation.slot()));
+        let next = self.generation.get();
+        self.twice = newest.is_some_and(|(writer, generation)| {
+            writer.incarnation >= self.identity.incarnation && next != generation.next()
+        });
+        self.in_doubt = true;
+        self.log = None;
+    }
+
+    /// Whether the snapshot that is now durable must be written once more, over the record that it does not follow.
+    pub(crate) const fn take_second(&mut self) -> bool {
+        core::mem::replace(&mut self.twice, false)
     }
 
     /// Begins anew with what all lists say together. Nothing may be out.
@@ -251,6 +298,7 @@ impl ProtectedListWriter {
     /// Gives up every change that is not durable, and waits for nothing any more. The next write is a snapshot.
     pub(crate) fn forget(&mut self) -> Vec<ChangeId> {
         self.file.forget();
+        self.twice = false;
         (self.log, self.out) = (None, None);
         self.changed.clear();
         let mut dropped = core::mem::take(&mut self.carried);

@@ -297,23 +297,26 @@ fn what_this_life_saw_durable_must_still_be_there() {
         owner.give(protect(1));
         owner.settle();
         let name = owner.list_file();
-        let good = owner.disk.file(&name).clone();
         owner.disk.file(&name)[lost].fill(0);
         owner.give(Input::Expire);
         owner.news();
         places(&mut owner);
-        for look in 1..=100 {
+        for look in 1..=50 {
             owner.tick(at(200 * look));
             owner.settle();
         }
         let why = UnreadableList::Regressed { seen: 2, found };
         assert_eq!(owner.news(), [Event::ListUnreadable { host: host(7), why }]);
-        assert_eq!(places(&mut owner), [], "nothing is written");
-        *owner.disk.file(&name) = good;
-        owner.tick(at(20_200));
+        assert_eq!(places(&mut owner), [], "nothing is written for ten seconds");
+        owner.tick(at(10_200));
         owner.settle();
         assert_eq!(owner.news(), [Event::Owned { term: term(12, 7) }]);
-        assert_eq!(machines(&mut owner).len(), 1);
+        assert_eq!(machines(&mut owner).len(), 1, "it is remembered");
+        owner.give(Input::Expire);
+        owner.tick(at(10_400));
+        owner.settle();
+        let lost = Event::RightLost { reason: LostReason::Expired };
+        assert_eq!(owner.news(), [lost, Event::Owned { term: term(12, 7) }], "the file is whole again");
     }
 }
 
@@ -363,8 +366,9 @@ fn a_damaged_log_of_another_host_is_told_and_waited_for() {
     let broken =
         UnreadableList::BrokenLog { base: Generation::FIRST, lost: LogIndex::FIRST, found: LogIndex::new(1) };
     let outdated = UnreadableList::Outdated { lost: Generation::new(1) };
+    // Of nine machines, the hole has one.
     for (name, why, in_the_end) in
-        [("protectedlist.7-log-hole", broken, 0), ("protectedlist.7-log-lost-base", outdated, 9)]
+        [("protectedlist.7-log-hole", broken, 8), ("protectedlist.7-log-lost-base", outdated, 9)]
     {
         let mut owner = beside(name);
         assert_eq!(owner.news(), [Event::ListUnreadable { host: host(7), why }]);
@@ -375,8 +379,11 @@ fn a_damaged_log_of_another_host_is_told_and_waited_for() {
         }
         owner.tick(at(10_000));
         owner.settle();
-        assert_eq!(owner.news(), [Event::Owned { term: term(20, 1) }]);
-        assert_eq!(machines(&mut owner).len(), in_the_end, "{name}");
+        let told = owner.news();
+        let [Event::ChangesMayBeMissing { host: of, .. }, Event::Owned { .. }] = told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!((of, machines(&mut owner).len()), (host(7), in_the_end), "{name}");
 
         let mut owner = beside(name);
         let name_of_7 = FileName::new(HOME, FileKind::ProtectedListOf(host(7)));
@@ -388,18 +395,25 @@ fn a_damaged_log_of_another_host_is_told_and_waited_for() {
 }
 
 #[test]
-fn a_damaged_own_log_is_never_overwritten() {
-    for name in ["protectedlist.7-log-hole", "protectedlist.7-log-lost-base"] {
+fn a_damaged_own_log_is_waited_for_and_then_stands_in_a_whole_file() {
+    for (name, in_the_end) in [("protectedlist.7-log-hole", 8), ("protectedlist.7-log-lost-base", 9)] {
         let mut disk = Disk::new(LOGGED);
         let own = FileName::new(HOME, FileKind::ProtectedListOf(host(7)));
         *disk.file(&own) = load(name);
         let mut owner = Owner::new(7, 4, disk, at(0));
         owner.claim(term(20, 7));
-        for look in 1..=100 {
-            owner.settle();
+        owner.settle();
+        for look in 1..50 {
             owner.tick(at(200 * look));
+            owner.settle();
         }
         assert!(matches!(owner.news()[..], [Event::ListUnreadable { .. }]));
         assert_eq!(dump(owner.disk.file(&own)), dump(&load(name)));
+        owner.tick(at(10_000));
+        owner.settle();
+        let told = owner.news();
+        assert!(matches!(told[..], [Event::ChangesMayBeMissing { .. }, Event::Owned { .. }]), "{told:?}");
+        let ListState::Valid { record } = owner.read() else { panic!("{:?}", owner.read()) };
+        assert_eq!(record.content.entries.len(), in_the_end, "{name}");
     }
 }

@@ -3,12 +3,14 @@
 
 mod common;
 
+use core::time::Duration;
+
 use common::owner::owner_file;
 use common::rig::Rig;
-use common::{Disk, GEOMETRY, HOME, at, host, identity, machine, term, uuid, vm};
+use common::{CLUSTER, Disk, GEOMETRY, HOME, at, host, identity, machine, term, uuid, vm};
 use ha_core::record::Generation;
-use ha_core::{FileKind, FileName, Machine, StorageFault, Term};
-use ha_datastore::format::{ListEntry, ProtectedList, Protection};
+use ha_core::{FileKind, FileName, Machine, Round, StorageFault, Term};
+use ha_datastore::format::{ListEntry, ListOwnerRecord, OwnerState, ProtectedList, Protection};
 use ha_datastore::ownership::{Event, Input, Rejected};
 use ha_datastore::{ChangeId, ChangeRefused, ListChange};
 
@@ -117,14 +119,121 @@ fn what_cannot_be_told_is_bounded() {
     assert_eq!(rig.give(at(1_002), close(20)), [Event::Durable { ids: vec![ChangeId(20)] }]);
 }
 
-#[test]
-fn an_own_list_that_stays_damaged_is_read_again_slowly() {
-    let mut rig = Rig::new();
-    rig.disk.file(&list_of(1))[90] = 1;
+/// Gives the first slot of host 1's list a format that nobody here reads.
+fn newer_format(disk: &mut Disk) {
+    let list = ProtectedList::new(term(3, 1));
+    let slot = list.seal(&identity(1, 1), Generation::FIRST, &GEOMETRY).unwrap();
+    let file = disk.file(&list_of(1));
+    file[..slot.len()].copy_from_slice(&slot);
+    file[7] = 2;
+    let sum = crc32fast::hash(&file[..76]).to_le_bytes();
+    file[76..80].copy_from_slice(&sum);
+}
+
+/// How often the lock is tried in twenty seconds.
+fn looks(rig: &mut Rig) -> usize {
     rig.give(at(0), claim(term(5, 1)));
     for look in 1..=100 {
         rig.tick(at(200 * look));
     }
-    // 50 times in the first ten seconds, then once a second.
-    assert_eq!(rig.locks, 61);
+    assert!(rig.ownership.list().is_none());
+    rig.locks
+}
+
+/// 50 times in the first ten seconds, then once a second.
+#[test]
+fn what_stays_wrong_is_looked_at_slowly() {
+    let mut rig = Rig::new();
+    newer_format(&mut rig.disk);
+    assert_eq!(looks(&mut rig), 61, "an own list that a newer program wrote is never overwritten");
+
+    let mut rig = Rig::new();
+    rig.disk.fail_read = Some((list_of(1), StorageFault::Io));
+    assert_eq!(looks(&mut rig), 61, "an own list that cannot be read");
+}
+
+#[test]
+fn lists_that_do_not_fit_are_told_once_and_read_again_slowly() {
+    let mut rig = Rig::new();
+    for of in [2, 3] {
+        let entries = (0..15).map(|number| uuid(100 * (of - 2) + number)).zip((0..15).map(|number| {
+            let vm = vm(100 * (of - 2) + number);
+            let protection = Protection::Protected;
+            ListEntry {
+                vm,
+                protection,
+                version: 1,
+                priority: 1,
+                cpu_reservation_mhz: 0,
+                memory_overhead_mb: 0,
+                intent: None,
+            }
+        }));
+        let list = ProtectedList { term: term(3, of.into()), version: 7, entries: entries.collect() };
+        let slot = list.seal(&identity(of.into(), 1), Generation::FIRST, &GEOMETRY).unwrap();
+        rig.disk.file(&list_of(of.into()))[..slot.len()].copy_from_slice(&slot);
+    }
+    let told = rig.give(at(0), claim(term(5, 1)));
+    assert!(matches!(told[..], [Event::MergedListFull(full)] if full.entries == 30), "{told:?}");
+    for look in 1..=100 {
+        assert_eq!(rig.tick(at(200 * look)), []);
+    }
+    assert_eq!(rig.locks, 21, "once a second");
+}
+
+#[test]
+fn no_configuration_makes_it_look_without_a_pause() {
+    let mut rig = Rig::with(|config| {
+        config.timing.look_again = Duration::ZERO;
+        config.timing.look_again_slow = Duration::ZERO;
+    });
+    rig.disk.fail_read = Some((list_of(1), StorageFault::Io));
+    rig.give(at(0), claim(term(5, 1)));
+    assert!(rig.ownership.poll_timeout().unwrap().at > at(0));
+}
+
+#[test]
+fn a_look_and_a_lock_that_are_not_answered_are_stalls() {
+    for care in [true, false] {
+        let mut rig = Rig::new();
+        rig.ask(at(0), Input::Caution { cautious: care });
+        rig.ask(at(0), claim(term(5, 1)));
+        assert_eq!(rig.requests.len(), 1);
+        assert_eq!(rig.ownership.poll_timeout().unwrap().at, at(2_000));
+        rig.ownership.handle_timeout(at(1_999));
+        rig.drain();
+        assert_eq!(rig.events, []);
+        for now in [2_000, 2_001, 9_000] {
+            rig.ownership.handle_timeout(at(now));
+            rig.drain();
+        }
+        assert_eq!(core::mem::take(&mut rig.events), [Event::Stalled], "told once");
+        assert_eq!((rig.requests.len(), rig.ownership.poll_timeout()), (1, None), "it may still be answered");
+        // The call was made in time and came back late.
+        rig.serve_one(at(1_000));
+        assert_eq!(rig.settle(at(9_000)), []);
+        assert!(!rig.disk.is_locked(&owner_file()), "a grant of long ago proves nothing");
+        let next = rig.ownership.poll_timeout().unwrap().at;
+        assert_eq!(rig.tick(next), [Event::Owned { term: term(5, 1) }]);
+    }
+}
+
+/// A write in doubt never landed, and another host has written the same generation since: that record is no doubtful one,
+/// and its slot is not written next.
+#[test]
+fn a_record_of_the_generation_in_doubt_by_another_host_stays() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.give(at(0), claim(term(5, 1))), [Event::Owned { term: term(5, 1) }]);
+    rig.disk.fail_write = Some((owner_file(), StorageFault::Io, false));
+    rig.tick(at(200));
+    rig.disk.fail_write = None;
+    let other = ListOwnerRecord { term: term(6, 2), counter: 9, state: OwnerState::Released };
+    let slot = other.seal(&identity(2, 1), Generation::new(1));
+    rig.disk.file(&owner_file())[4_096..].copy_from_slice(&slot);
+    assert_eq!(rig.tick(at(400)), [Event::RoundSeen { round: Round::new(6) }]);
+    assert_eq!(rig.give(at(500), claim(term(7, 1))), [Event::Owned { term: term(7, 1) }]);
+    assert_eq!(rig.disk.file(&owner_file())[4_096..], slot, "the other host's record");
+    let found = ListOwnerRecord::read(rig.disk.file(&owner_file()), CLUSTER);
+    let record = found.record().unwrap();
+    assert_eq!((record.generation, record.content.counter), (Generation::new(2), 10));
 }

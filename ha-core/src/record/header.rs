@@ -139,6 +139,23 @@ pub fn open<'a>(area: &'a [u8], expected: &Expectation) -> Result<Record<'a>, Re
     Ok(Sealed { writer: header.writer, generation: header.generation, content: payload })
 }
 
+/// Opens the header at the beginning of a slot area: who wrote there, and which generation. Of the payload it proves
+/// nothing: a write that was cut short can have a whole header.
+///
+/// # Errors
+///
+/// [`RecordFault::WrongSize`] if `head` is shorter than [`HEADER`], [`RecordFault::NeverWritten`] if it is all zero,
+/// else the first fault in the order of the [module's](super) check list.
+pub fn open_head(head: &[u8], expected: &Expectation) -> Result<Sealed<()>, RecordFault> {
+    let first = head.first_chunk::<HEADER>().ok_or(RecordFault::WrongSize { found: head.len() })?;
+    if is_zero(head) {
+        return Err(RecordFault::NeverWritten);
+    }
+    let header = Header::parse(first)?;
+    header.check(expected)?;
+    Ok(Sealed { writer: header.writer, generation: header.generation, content: () })
+}
+
 /// Whether all bytes are zero; by chunks, because most of a small record's area is.
 #[must_use]
 pub fn is_zero(bytes: &[u8]) -> bool {

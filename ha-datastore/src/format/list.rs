@@ -3,8 +3,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use ha_core::record::{
-    Expected, Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, Sealed, Slot, is_zero,
-    read_pair_choosing, seal,
+    Expectation, Expected, Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, Sealed,
+    Slot, open, read_pair_choosing, seal,
 };
 use ha_core::{ClusterId, HostId, Identity, Term, VmUuid};
 
@@ -13,7 +13,7 @@ use super::geometry::slot_offset;
 use super::list_entry::EntryView;
 use super::list_sum::ListSum;
 use super::log_reader::Logs;
-use super::{Geometry, ListEntry, ListState};
+use super::{Geometry, ListEntry, ListPoint, ListState};
 
 /// The virtual machines that live on a datastore, as one host last wrote them into its `protectedlist.<n>`.
 ///
@@ -133,16 +133,14 @@ impl ProtectedList {
     /// What the whole file of `host` says.
     #[must_use]
     pub fn read(file: &[u8], cluster: ClusterId, host: HostId, geometry: &Geometry) -> ListState {
-        let (area, log) = (geometry.list_area(), geometry.list_log_area());
-        let split = file.split_at_checked(area.saturating_mul(2));
-        let Some((slots, bytes)) = split.filter(|(_, logs)| logs.len() == log.saturating_mul(2)) else {
+        let Some((slots, logs)) = split(file, cluster, host, geometry) else {
             let fault = RecordFault::WrongSize { found: file.len() };
             return ListState::Corrupt { a: fault, b: fault };
         };
-        let logs = Logs { bytes, records: geometry.list_log_records(), cluster, host };
         let expected = PairExpectation { kind: RecordKind::List, cluster, writer: Some(host) };
+        let area = geometry.list_area();
         let state = match read_pair_choosing(slots, area, &expected, Content::read) {
-            PairState::NeverWritten if is_zero(bytes) => Ok(ListState::NeverWritten),
+            PairState::NeverWritten if logs.is_untouched() => Ok(ListState::NeverWritten),
             PairState::NeverWritten => Err(RecordFault::NeverWritten),
             PairState::Valid { record } => snapshot_of(record).map(|record| logs.continue_from(record, None)),
             PairState::Degraded { record, other } => {
@@ -154,6 +152,30 @@ impl ProtectedList {
             PairState::Corrupt { a, b } => Ok(ListState::Corrupt { a, b }),
         };
         state.unwrap_or_else(|fault| ListState::Corrupt { a: fault, b: fault })
+    }
+
+    /// The moment in the life of the datastore's list that this one tells of.
+    #[must_use]
+    pub const fn point(&self) -> ListPoint {
+        ListPoint { term: self.term, version: self.version }
+    }
+
+    /// Every whole snapshot of a file, each by itself, and its logs; `None` if the file has another size.
+    pub(super) fn parts<'a>(
+        file: &'a [u8],
+        cluster: ClusterId,
+        host: HostId,
+        geometry: &Geometry,
+    ) -> Option<(Vec<Sealed<Snapshot>>, Logs<'a>)> {
+        let (slots, logs) = split(file, cluster, host, geometry)?;
+        let (a, b) = slots.split_at_checked(geometry.list_area())?;
+        let snapshot = |(area, slot)| {
+            let expected = Expectation { kind: RecordKind::List, cluster, writer: Some(host), slot };
+            let Sealed { writer, generation, content } = open(area, &expected).ok()?;
+            let content = SnapshotView::open(content).and_then(|view| view.take_out()).ok()?;
+            Some(Sealed { writer, generation, content })
+        };
+        Some(([(a, Slot::A), (b, Slot::B)].into_iter().filter_map(snapshot).collect(), logs))
     }
 }
 
@@ -178,6 +200,18 @@ impl<'a> Content<'a> {
             Self::Lying(view) => view.take_out(),
         }
     }
+}
+
+/// The two slots of a file, and its logs; `None` if it has another size.
+fn split<'a>(
+    file: &'a [u8],
+    cluster: ClusterId,
+    host: HostId,
+    geometry: &Geometry,
+) -> Option<(&'a [u8], Logs<'a>)> {
+    let (slots, bytes) = file.split_at_checked(geometry.list_area().saturating_mul(2))?;
+    let is_whole = bytes.len() == geometry.list_log_area().saturating_mul(2);
+    is_whole.then_some((slots, Logs { bytes, records: geometry.list_log_records(), cluster, host }))
 }
 
 /// A snapshot where it lies, its sum checked.

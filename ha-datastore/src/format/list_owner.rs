@@ -1,11 +1,16 @@
+use alloc::string::ToString;
+use core::fmt;
+use core::str::FromStr;
+
 use bytes::Bytes;
 use ha_core::record::{
     BLOCK, Generation, PairExpectation, PairState, RecordFault, RecordKind, read_pair, seal_block,
 };
-use ha_core::{ClusterId, Identity, Term};
+use ha_core::{ClusterId, Identity, ParseError, Term};
 
 use super::cursor::Reader;
 use super::geometry::slot_offset;
+use super::list_sum::ListSum;
 
 /// Whether the datastore has an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +32,49 @@ pub struct ListOwnerRecord {
     pub counter: u64,
     /// Owned or released.
     pub state: OwnerState,
+}
+
+/// Names the content of an owner record's file of which nothing can be read, so that what is said of it is said of
+/// these bytes and no later ones. It is the XXH3-64 of the whole file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnerDamage(u64);
+
+impl OwnerDamage {
+    /// The name with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The name of a file's content.
+    #[must_use]
+    pub fn of(file: &[u8]) -> Self {
+        Self(ListSum::of(file).number())
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// 16 hexadecimal digits.
+impl fmt::Display for OwnerDamage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for OwnerDamage {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let parsed = u64::from_str_radix(text, 16).ok().map(Self).filter(|parsed| parsed.to_string() == text);
+        parsed.ok_or_else(|| {
+            ParseError::new("name of a damaged owner record", "16 digits of `0-9`, `a-f`", text)
+        })
+    }
 }
 
 impl ListOwnerRecord {

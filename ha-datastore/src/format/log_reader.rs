@@ -1,12 +1,12 @@
 use alloc::vec::Vec;
 
-use ha_core::record::{Generation, RecordFault, Sealed, Slot};
+use ha_core::record::{Generation, RecordFault, Sealed, Slot, is_zero};
 use ha_core::{ClusterId, HostId, Identity, Incarnation};
 
 use super::list::Snapshot;
 use super::list_sum::ListSum;
 use super::log_record::{LogBase, LogBlock, LogIndex, LogRecord, Twin};
-use super::{ListDamage, ListState, ProtectedList};
+use super::{ListDamage, ListPoint, ListState, ProtectedList};
 
 /// Both copies of one record.
 type Twins<'a> = [Result<Sealed<LogBlock<'a>>, RecordFault>; 2];
@@ -32,6 +32,39 @@ impl<'a> Logs<'a> {
                 .map(|copy| LogBlock::open(bytes, (LogIndex::new(index), copy), self.cluster, self.host))
         };
         (0..self.records).map(twins).collect()
+    }
+
+    /// Whether nothing was ever written to either log.
+    pub(super) fn is_untouched(&self) -> bool {
+        is_zero(self.bytes)
+    }
+
+    /// Every whole record of both logs as a list that names only what it changed. The generation is that of the snapshot
+    /// that it continues.
+    pub(super) fn records(&self) -> impl Iterator<Item = Sealed<ProtectedList>> {
+        let twins = [Slot::A, Slot::B].into_iter().flat_map(|log| self.twins(log));
+        twins.flat_map(|[first, second]| {
+            let record = |copy: Sealed<LogBlock<'_>>| (copy.writer, copy.content.record);
+            let first = first.ok().map(record);
+            let second = second.ok().map(record).filter(|copy| Some(copy) != first.as_ref());
+            first.into_iter().chain(second).map(|(writer, record)| {
+                let LogRecord { base, term, version, entries, .. } = record;
+                let entries = entries.into_iter().map(|entry| (entry.vm.uuid(), entry)).collect();
+                let content = ProtectedList { term, version, entries };
+                Sealed { writer, generation: base.generation, content }
+            })
+        })
+    }
+
+    /// The moment up to which a snapshot and its log tell everything.
+    pub(super) fn end_of(&self, snapshot: &Sealed<Snapshot>) -> ListPoint {
+        let Sealed { writer, generation, content: Snapshot { list, sum } } = snapshot;
+        let base = LogBase { generation: *generation, sum: *sum };
+        let list = ProtectedList { version: list.version, ..ProtectedList::new(list.term) };
+        let mut walk = Walk { writer: *writer, base, list, chains: Vec::new() };
+        let log = self.twins(generation.slot());
+        while walk.take_write(&log) {}
+        walk.list.point()
     }
 
     /// What the file says, given the snapshot that counts and what is wrong with the other one's slot.

@@ -16,6 +16,9 @@ impl Ownership {
                 let mut ids = self.list.durable();
                 self.untold.append(&mut ids);
                 if let Stage::WritingList { term } = self.stage {
+                    if self.list.take_second() {
+                        return self.write_list(now);
+                    }
                     self.write_owner(now, term, OwnerState::Owned);
                     self.stage = Stage::WritingOwner { term };
                 }
@@ -48,7 +51,12 @@ impl Ownership {
                 let next_beat = started.after(self.config.timing.datastore_write_period);
                 self.stage = Stage::Owned { term, next_beat };
                 self.unread_since = None;
+                self.trouble_since = None;
+                self.full_told = false;
+                self.damage_told = None;
                 self.unread_told.clear();
+                self.missing_told.clear();
+                self.unproven_told.clear();
                 if self.claimed() == Some(term) {
                     self.event(Event::Owned { term });
                 }
@@ -59,8 +67,10 @@ impl Ownership {
             | Stage::Idle
             | Stage::LookAgain { .. }
             | Stage::Peeking { .. }
+            | Stage::Proving { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
             | Stage::ReadingLists { .. }
             | Stage::WritingList { .. } => {}
         }
@@ -86,7 +96,7 @@ impl Ownership {
                 if self.list.has_changes() && self.list.file().is_idle() {
                     match self.list.write_changes(now, &mut self.mint, term) {
                         Ok(request) => self.request(request),
-                        Err(full) => self.give_up(now, Event::MergedListFull(full)),
+                        Err(full) => self.list_full(now, full),
                     }
                 }
             }
@@ -98,8 +108,10 @@ impl Ownership {
             | Stage::Idle
             | Stage::LookAgain { .. }
             | Stage::Peeking { .. }
+            | Stage::Proving { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
             | Stage::ReadingLists { .. }
             | Stage::WritingList { .. }
             | Stage::WritingOwner { .. } => {}
@@ -140,6 +152,7 @@ impl Ownership {
     /// Lets the lock go and waits for nothing more. What is not known to be durable is dropped.
     pub(super) fn let_go(&mut self) {
         self.request_unlock();
+        self.waiting.clear();
         self.owner.forget();
         self.owner_beat = None;
         let mut ids = core::mem::take(&mut self.untold);
@@ -165,7 +178,7 @@ impl Ownership {
         match self.stage {
             // The lock may be granted yet; it is let go when the answer comes.
             Stage::Locking { .. } => self.event(Event::Released { sealed: false }),
-            Stage::Idle | Stage::LookAgain { .. } | Stage::Peeking { .. } => {
+            Stage::Idle | Stage::LookAgain { .. } | Stage::Peeking { .. } | Stage::Proving { .. } => {
                 self.stage = Stage::Idle;
                 self.event(Event::Released { sealed: false });
             }
@@ -177,6 +190,7 @@ impl Ownership {
                 self.go_on(now);
             }
             Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
             | Stage::ReadingLists { .. }
             | Stage::WritingList { .. }
             | Stage::WritingOwner { .. }

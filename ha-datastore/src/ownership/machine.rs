@@ -5,7 +5,8 @@ use ha_core::{
     Completion, Deadline, HostId, Incarnation, Instant, Machine, StorageCompletion, Term, UnknownRequest,
 };
 
-use super::{Claim, Input, LostReason, Output, Ownership, Rejected, Stage};
+use super::{Claim, Event, Input, LostReason, Output, Ownership, Rejected, Stage};
+use crate::format::OwnerDamage;
 use crate::protected_list::ChangeRefused;
 
 impl Ownership {
@@ -49,6 +50,18 @@ impl Ownership {
             let ended = self.ended.entry(host).or_insert(incarnation);
             *ended = incarnation.max(*ended);
         }
+        self.look_now(now);
+    }
+
+    fn nobody_owns(&mut self, now: Instant, damage: OwnerDamage) {
+        let now = self.clock.advance(now);
+        self.nobody_owns = Some(damage);
+        self.look_now(now);
+    }
+
+    /// What was said may be what was waited for.
+    fn look_now(&mut self, now: Instant) {
+        self.heads_not_before = None;
         if let Stage::LookAgain { at, .. } = &mut self.stage {
             *at = (*at).min(now);
         }
@@ -59,7 +72,9 @@ impl Ownership {
         match self.stage {
             Stage::Idle => self.begin(now),
             Stage::LookAgain { .. } if !self.is_wanted() => self.stage = Stage::Idle,
-            Stage::ReadingOwner { .. } | Stage::ReadingLists { .. } if !self.is_wanted() => {
+            Stage::ReadingOwner { .. } | Stage::ReadingHeads { .. } | Stage::ReadingLists { .. }
+                if !self.is_wanted() =>
+            {
                 self.unlock_to_idle()
             }
             Stage::WritingList { .. } | Stage::WritingOwner { .. }
@@ -71,8 +86,10 @@ impl Ownership {
             // An answer is awaited; it looks at the claim again.
             Stage::LookAgain { .. }
             | Stage::Peeking { .. }
+            | Stage::Proving { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
             | Stage::ReadingLists { .. }
             | Stage::WritingList { .. }
             | Stage::WritingOwner { .. }
@@ -84,13 +101,14 @@ impl Ownership {
         let now = self.clock.advance(now);
         match self.stage {
             Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
             | Stage::ReadingLists { .. }
             | Stage::WritingList { .. }
             | Stage::WritingOwner { .. }
             | Stage::Owned { .. } => self.end_right(now, LostReason::Expired),
             Stage::Releasing { .. } => self.released(false),
             Stage::Locking { ref mut void, .. } => *void = true,
-            Stage::Idle | Stage::LookAgain { .. } | Stage::Peeking { .. } => {}
+            Stage::Idle | Stage::LookAgain { .. } | Stage::Peeking { .. } | Stage::Proving { .. } => {}
         }
         self.arrange(now);
     }
@@ -98,8 +116,8 @@ impl Ownership {
     fn read_answered(&mut self, now: Instant, done: Completion<Read>) -> Result<(), Rejected> {
         let (answered, outcome) = done.open(&self.mint)?;
         let now = self.clock.latest().max(now);
-        if let Some(of) = self.reads.remove(&answered) {
-            self.on_read(now, of, outcome);
+        if let Some(asked) = self.reads.remove(&answered) {
+            self.on_read(now, asked.of, outcome);
         } else if let Some(step) = self.list.on_read(now, answered, outcome.clone()) {
             self.list_stepped(now, step);
         } else {
@@ -127,7 +145,7 @@ impl Ownership {
             StorageCompletion::Write(done) => self.write_answered(now, done)?,
             StorageCompletion::Lock(done) => {
                 let (answered, outcome) = done.open(&self.mint)?;
-                let Stage::Locking { request, since, void } = self.stage else {
+                let Stage::Locking { request, since, void, .. } = self.stage else {
                     return Err(UnknownRequest.into());
                 };
                 if request != answered {
@@ -147,12 +165,48 @@ impl Ownership {
     fn stalls_at(&self) -> Option<Instant> {
         let stall_max = self.config.timing.storage_stall_max;
         match self.stage {
-            Stage::ReadingOwner { asked } | Stage::ReadingLists { asked, .. } => Some(asked.after(stall_max)),
+            Stage::Peeking { asked, .. }
+            | Stage::Proving { asked, .. }
+            | Stage::ReadingOwner { asked }
+            | Stage::ReadingHeads { asked, .. }
+            | Stage::ReadingLists { asked, .. } => Some(asked.after(stall_max)),
+            Stage::Locking { asked, .. } => asked.map(|asked| asked.after(stall_max)),
             Stage::WritingList { .. } | Stage::WritingOwner { .. } | Stage::Owned { .. } => {
                 [self.owner.stalls_at(), self.list.file().stalls_at()].into_iter().flatten().min()
             }
             Stage::Releasing { .. } => self.owner.stalls_at(),
-            Stage::Idle | Stage::LookAgain { .. } | Stage::Peeking { .. } | Stage::Locking { .. } => None,
+            Stage::Idle | Stage::LookAgain { .. } => None,
+        }
+    }
+
+    /// Gives up what has not been answered for so long.
+    fn stalled(&mut self, now: Instant) {
+        match &mut self.stage {
+            Stage::Releasing { .. } => {
+                self.released(false);
+                self.begin(now);
+            }
+            // The lock is not held yet, so there is none to let go.
+            Stage::Peeking { since, .. } | Stage::Proving { since, .. } => {
+                let since = *since;
+                self.waiting.clear();
+                self.stage = Stage::LookAgain { at: self.next_look(now, since), since };
+                self.event(Event::Stalled);
+                self.arrange(now);
+            }
+            // It may have been granted long ago, and be gone again: a grant that comes now proves nothing.
+            Stage::Locking { asked, void, .. } => {
+                (*asked, *void) = (None, true);
+                self.event(Event::Stalled);
+            }
+            Stage::Idle
+            | Stage::LookAgain { .. }
+            | Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
+            | Stage::ReadingLists { .. }
+            | Stage::WritingList { .. }
+            | Stage::WritingOwner { .. }
+            | Stage::Owned { .. } => self.end_right(now, LostReason::Stalled),
         }
     }
 
@@ -167,8 +221,10 @@ impl Ownership {
             Stage::Idle
             | Stage::LookAgain { .. }
             | Stage::Peeking { .. }
+            | Stage::Proving { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
             | Stage::ReadingLists { .. }
             | Stage::WritingList { .. }
             | Stage::WritingOwner { .. }
@@ -197,6 +253,7 @@ impl Machine for Ownership {
             Input::Expire => self.expire(now),
             Input::Caution { cautious } => self.cautious = cautious,
             Input::OwnerEnded { host, incarnation } => self.owner_ended(now, host, incarnation),
+            Input::NobodyOwns { damage } => self.nobody_owns(now, damage),
             Input::Change { id, change } => {
                 let is_owned =
                     matches!(self.stage, Stage::Owned { term, .. } if self.claimed() == Some(term));
@@ -220,12 +277,7 @@ impl Machine for Ownership {
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock.advance(now);
         if self.stalls_at().is_some_and(|at| at <= now) {
-            if matches!(self.stage, Stage::Releasing { .. }) {
-                self.released(false);
-                self.begin(now);
-            } else {
-                self.end_right(now, LostReason::Stalled);
-            }
+            self.stalled(now);
         }
         match self.stage {
             Stage::LookAgain { at, since } if at <= now && self.is_quiet() => self.approach(now, since),
@@ -233,8 +285,10 @@ impl Machine for Ownership {
             Stage::Idle
             | Stage::LookAgain { .. }
             | Stage::Peeking { .. }
+            | Stage::Proving { .. }
             | Stage::Locking { .. }
             | Stage::ReadingOwner { .. }
+            | Stage::ReadingHeads { .. }
             | Stage::ReadingLists { .. }
             | Stage::WritingList { .. }
             | Stage::WritingOwner { .. }

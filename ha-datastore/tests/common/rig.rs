@@ -20,7 +20,12 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        let config = OwnershipConfig {
+        Self::with(|_| {})
+    }
+
+    /// One whose configuration differs.
+    pub(crate) fn with(differ: impl FnOnce(&mut OwnershipConfig)) -> Self {
+        let mut config = OwnershipConfig {
             identity: identity(1, 1),
             machine: machine(1, 1),
             datastore: HOME,
@@ -28,7 +33,9 @@ impl Rig {
             geometry: GEOMETRY,
             timing: TIMING,
         };
-        let (ownership, disk) = (Ownership::new(config, at(0)), Disk::default());
+        differ(&mut config);
+        let disk = Disk::new(config.geometry);
+        let ownership = Ownership::new(config, at(0));
         Self { ownership, disk, requests: VecDeque::new(), events: Vec::new(), locks: 0 }
     }
 
