@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use ha_core::record::{
-    BLOCK, Expectation, Generation, HEADER, RecordFault, RecordKind, SealError, Slot, open, seal, seal_block,
+    BLOCK, Expectation, Generation, HEADER, RecordFault, RecordKind, SealError, Slot, open, open_head, seal,
+    seal_block,
 };
 use ha_core::{BootId, ClusterId, HostId, Identity, Incarnation};
 
@@ -148,4 +149,17 @@ fn a_file_of_many_writers_takes_any_writer() {
     let anyone = Expectation { writer: None, ..EXPECTED };
     let area = patched(24, &[8]);
     assert_eq!(open(&area, &anyone).map(|record| record.writer.host), Ok(HostId::new(8)));
+}
+
+#[test]
+fn a_head_tells_the_writer_whatever_follows_it() {
+    let mut torn = sealed(b"payload");
+    torn[80..].fill(0xff);
+    let head = open_head(&torn[..4_096], &EXPECTED).unwrap();
+    assert_eq!((head.writer, head.generation), (WRITER, GENERATION));
+    assert!(open(&torn, &EXPECTED).is_err());
+    torn[79] ^= 1;
+    assert_eq!(open_head(&torn, &EXPECTED).unwrap_err(), RecordFault::BadHeader);
+    assert_eq!(open_head(&[0; 4_096], &EXPECTED).unwrap_err(), RecordFault::NeverWritten);
+    assert_eq!(open_head(&[0; 79], &EXPECTED).unwrap_err(), RecordFault::WrongSize { found: 79 });
 }
