@@ -7,7 +7,7 @@ use ha_core::{
     DatastoreEvidence, Deadline, HostId, Incarnation, Instant, Machine, MachineId, Round, StorageCompletion,
     StorageFault, StorageRequest, Term, UnknownRequest,
 };
-use ha_datastore::format::{Geometry, ListEntry, PoweronRecord, Protection};
+use ha_datastore::format::{Geometry, ListEntry, OwnerDamage, PoweronRecord, Protection};
 use ha_datastore::{
     ChangeId, HeartbeatWriter, ListChange, LivenessWatcher, Ownership, PoweronWriter, heartbeat_writer,
     liveness_watcher, ownership, poweron_writer,
@@ -184,6 +184,11 @@ impl DatastoreUnit {
         let _refused = self.ownership.handle_input(now, ended).is_err();
     }
 
+    /// An operator says that nobody owns the datastore, whose owner record is damaged in this way.
+    pub(crate) fn nobody_owns(&mut self, now: Instant, damage: OwnerDamage) {
+        let _refused = self.ownership.handle_input(now, ownership::Input::NobodyOwns { damage }).is_err();
+    }
+
     pub(crate) fn release(&mut self, now: Instant) {
         let _refused = self.ownership.handle_input(now, ownership::Input::Release).is_err();
     }
@@ -357,8 +362,12 @@ impl DatastoreUnit {
             ownership::Event::OwnerUnproven { host } => {
                 UnitOutput::Event(Event::OwnerUnproven { datastore: self.entry.datastore, host })
             }
-            // The list says by itself what could not be read of it; the rest of the lists stands.
-            ownership::Event::OwnerUnreadable { .. } => self.trouble(StorageFault::ReadBackDiffers),
+            ownership::Event::OwnerUnreadable { damage, .. } => {
+                UnitOutput::Event(Event::OwnerUnreadable { datastore: self.entry.datastore, damage })
+            }
+            ownership::Event::ChangesMayBeMissing { host, .. } => {
+                UnitOutput::Event(Event::ChangesMayBeMissing { datastore: self.entry.datastore, host })
+            }
             ownership::Event::ListUnreadable { host, .. } => {
                 UnitOutput::Event(Event::ListUnreadable { datastore: self.entry.datastore, host })
             }

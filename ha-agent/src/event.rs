@@ -3,6 +3,7 @@ use core::fmt;
 use alloc::string::String;
 
 use ha_core::{DatastoreId, HostId, Incarnation, StorageFault, Term, Verdict, VmEpoch, VmId, VmUuid};
+use ha_datastore::format::OwnerDamage;
 
 /// Why a host did not start a virtual machine that it was ordered to start. None of these is a failed attempt,
 /// save [`RefusedOrder::StartFailed`].
@@ -85,6 +86,23 @@ pub enum Event {
         /// The datastore.
         datastore: DatastoreId,
         /// The owner by its record.
+        host: HostId,
+    },
+    /// Below F3: nothing in the datastore's owner record can be read, so each host that has ever owned it may own it
+    /// still. Confirm the ends of those that [`Event::OwnerUnproven`] names (`confirm-dead`), or make sure that
+    /// nobody owns the datastore and say so (`confirm-unowned`, [`Command::NobodyOwns`](crate::Command::NobodyOwns)).
+    OwnerUnreadable {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// Names the damaged content, to which that word is bound.
+        damage: OwnerDamage,
+    },
+    /// The datastore's list was put together without all that this host may have reported durable: protections and
+    /// open restarts may be missing or old. Compare the manager's inventory with it.
+    ChangesMayBeMissing {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// The host.
         host: HostId,
     },
     /// One host's copy of the list cannot be read; the others were merged without it.
@@ -245,6 +263,8 @@ impl Event {
             Self::DatastoreLost { .. } => "datastore-lost",
             Self::DatastoreHeld { .. } => "datastore-held",
             Self::OwnerUnproven { .. } => "owner-unproven",
+            Self::OwnerUnreadable { .. } => "owner-unreadable",
+            Self::ChangesMayBeMissing { .. } => "changes-may-be-missing",
             Self::ListUnreadable { .. } => "list-unreadable",
             Self::ListFull { .. } => "list-full",
             Self::HeartbeatReady { .. } => "heartbeat-ready",
@@ -305,6 +325,12 @@ impl fmt::Display for Event {
             Self::DatastoreHeld { datastore } => write!(f, "the list of {datastore} is held by another host"),
             Self::OwnerUnproven { datastore, host } => {
                 write!(f, "{datastore} is left alone: its owner {host} may live (confirm-dead)")
+            }
+            Self::OwnerUnreadable { datastore, damage } => {
+                write!(f, "the owner record of {datastore} cannot be read (confirm-unowned {damage})")
+            }
+            Self::ChangesMayBeMissing { datastore, host } => {
+                write!(f, "the list of {datastore} may lack changes that {host} made")
             }
             Self::ListUnreadable { datastore, host } => {
                 write!(f, "the list of {datastore} as {host} wrote it cannot be read")

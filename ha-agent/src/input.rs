@@ -3,8 +3,10 @@ use core::time::Duration;
 
 use ha_core::operation::Ping;
 use ha_core::{
-    BootId, Completion, HostId, Incarnation, StorageCompletion, VmCompletion, VmDriverReport, VmId,
+    BootId, Completion, DatastoreId, HostId, Incarnation, StorageCompletion, VmCompletion, VmDriverReport,
+    VmId,
 };
+use ha_datastore::format::OwnerDamage;
 
 use crate::output::ConnectionId;
 
@@ -73,5 +75,13 @@ pub enum Command {
         boot: BootId,
         /// Its incarnation that ended; a newer one seen makes this lapse.
         incarnation: Incarnation,
+    },
+    /// An operator's word that nobody owns a datastore whose owner record cannot be read
+    /// ([`Event::OwnerUnreadable`](crate::Event::OwnerUnreadable)), and that nobody who may have owned it still runs.
+    NobodyOwns {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// The content that was told; for any other the word is none.
+        damage: OwnerDamage,
     },
 }

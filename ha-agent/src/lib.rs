@@ -61,6 +61,7 @@ mod streams;
 pub use agent::{Agent, AgentCounters, Rejected};
 pub use config::{AgentConfig, ConfigError, DatastoreEntry, HostEntry};
 pub use event::{Event, RefusedOrder};
+pub use ha_datastore::format::OwnerDamage;
 pub use ha_election::Role;
 pub use input::{Command, Input};
 pub use output::{ConnectionId, Output, PingTarget};

@@ -8,7 +8,7 @@ mod common;
 use core::time::Duration;
 
 use common::{Bench, DATASTORE, Habit, Rogue, SECOND, SWIFT, config, host, identity, key, protect, vm};
-use ha_agent::{Command, Event, Input};
+use ha_agent::{Command, Event, Input, OwnerDamage, Role};
 use ha_core::record::Generation;
 use ha_core::wire::FrameKind;
 use ha_core::{
@@ -261,4 +261,38 @@ fn a_replayed_frame_of_an_earlier_boot_is_no_second_kernel() {
     bench.run_for(5 * SECOND);
     assert_eq!(bench.agents[&host(1)].wire_counters().probes().get().min(1), 1, "it was accepted");
     assert!(bench.master().is_some() && !same_kernel_refused(&bench), "{:#?}", bench.events);
+}
+
+#[test]
+fn an_owner_record_that_cannot_be_read_needs_a_word_about_that_very_record() {
+    let mut bench = no_longer_one_kernel();
+    let master = bench.master().unwrap();
+    bench.power_off(master);
+    let record = FileName::new(DATASTORE, FileKind::ProtectedList);
+    bench.files.get_mut(&record).unwrap().fill(0xA5);
+    bench.run_for(5 * SECOND);
+    // Master, but without the right to the datastore.
+    let reigns = |host: &HostId| matches!(bench.agents[host].role(), Role::Master { .. });
+    let successor = *bench.agents.keys().find(|host| reigns(host)).unwrap();
+    let damage = told(&bench, |by, event| match event {
+        Event::OwnerUnreadable { damage, .. } if by == successor => Some(*damage),
+        _ => None,
+    });
+    let &[damage] = &damage[..] else { panic!("told once: {damage:?}") };
+    let unproven = told(&bench, |by, event| match event {
+        Event::OwnerUnproven { host, .. } if by == successor => Some(*host),
+        _ => None,
+    });
+    assert_eq!(unproven, [master], "only it has written a list");
+    let owned = |bench: &Bench| {
+        let owned = |by, event: &Event| by == successor && matches!(event, Event::DatastoreOwned { .. });
+        told(bench, |by, event| owned(by, event).then_some(())).len()
+    };
+    let other = OwnerDamage::new(damage.number() ^ 1);
+    bench.command(successor, Command::NobodyOwns { datastore: DATASTORE, damage: other });
+    bench.run_for(30 * SECOND);
+    assert_eq!(owned(&bench), 0, "that word is about another content");
+    bench.command(successor, Command::NobodyOwns { datastore: DATASTORE, damage });
+    bench.run_for(15 * SECOND);
+    assert_eq!(owned(&bench), 1, "{:#?}", bench.events);
 }

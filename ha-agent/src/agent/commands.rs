@@ -38,6 +38,14 @@ impl Agent {
                     unit.owner_ended(now, host, incarnation);
                 }
             }
+            Command::NobodyOwns { datastore, damage } => {
+                if let Some(unit) = self.units.get_mut(&datastore) {
+                    unit.nobody_owns(now, damage);
+                } else {
+                    let fault = StorageFault::Missing;
+                    self.event(Event::StorageTrouble { datastore, fault });
+                }
+            }
         }
     }
 

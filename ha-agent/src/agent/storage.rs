@@ -55,7 +55,7 @@ impl Agent {
                 }
             }
             UnitOutput::Event(event) => {
-                if matches!(event, Event::ListUnreadable { .. }) {
+                if matches!(event, Event::ListUnreadable { .. } | Event::OwnerUnreadable { .. }) {
                     self.counters.bad_files.count();
                 }
                 self.event(event);
