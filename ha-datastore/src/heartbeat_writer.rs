@@ -19,16 +19,21 @@ use core::time::Duration;
 
 use alloc::vec::Vec;
 
-use ha_core::operation::{Lock, LockOutcome, Read, ReadReply};
 use ha_core::record::{Generation, PairState, Sealed};
 use ha_core::{
     DatastoreId, Deadline, FileKind, FileName, Identity, Incarnation, Instant, Machine, MachineId,
-    MonotonicNow, Outbox, ReadFrom, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig,
-    TokenMint, UnknownRequest,
+    StorageCompletion, StorageFault, StorageRequest, TimingConfig, UnknownRequest,
 };
 
-use crate::file_writer::{FileWriter, Settled, Step};
 use crate::format::HeartbeatRecord;
+use crate::slot_file::{Answer, Area, News, Reasons, SlotFile, SlotOutput};
+
+const REASONS: Reasons = Reasons {
+    lock: Some("look again at the own heartbeat lock"),
+    read: "read the own heartbeat file again",
+    in_doubt: "datastore heartbeat in doubt",
+    stalled: "datastore heartbeat stalled",
+};
 
 /// What a writer is made of.
 #[derive(Clone, Debug)]
@@ -108,58 +113,36 @@ pub enum Rejected {
     UnknownRequest(#[from] UnknownRequest),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    LockAgain { at: Instant },
-    Locking { request: RequestId<Lock>, asked: Instant },
-    ReadAgain { at: Instant },
-    Reading { request: RequestId<Read>, asked: Instant },
-    Beating,
-    Halted,
-}
-
 /// The machine. See the [module](self).
 #[derive(Debug)]
 pub struct HeartbeatWriter {
     config: HeartbeatWriterConfig,
-    clock: MonotonicNow,
-    outbox: Outbox<Output>,
-    mint: TokenMint,
-    stage: Stage,
-    file: FileWriter,
+    file: SlotFile<Output>,
     next_beat: Instant,
     generation: Generation,
     counter: u64,
     proven: Option<Instant>,
-    held_told: bool,
     ready: bool,
-    troubled: bool,
-    stalled: bool,
 }
 
 impl HeartbeatWriter {
     /// A writer that asks for its file's lock at once.
     #[must_use]
     pub fn new(config: HeartbeatWriterConfig, now: Instant) -> Self {
-        let name = FileName::new(config.datastore, FileKind::Heartbeat(config.identity.host));
-        let mut writer = Self {
-            clock: MonotonicNow::new(now),
-            outbox: Outbox::new(),
-            mint: TokenMint::new(config.machine),
-            stage: Stage::LockAgain { at: now },
-            file: FileWriter::new(name, &config.timing),
+        let HeartbeatWriterConfig { identity, machine, datastore, ref timing, .. } = config;
+        let name = FileName::new(datastore, FileKind::Heartbeat(identity.host));
+        let area = Area { offset: 0, length: HeartbeatRecord::FILE };
+        let mut file = SlotFile::new(machine, name, area, REASONS, timing, now);
+        file.lock(now);
+        Self {
+            file,
             next_beat: now,
             generation: Generation::FIRST,
             counter: 0,
             proven: None,
-            held_told: false,
             ready: false,
-            troubled: false,
-            stalled: false,
             config,
-        };
-        writer.lock(now);
-        writer
+        }
     }
 
     /// The start of the last write, not after `now`, that was durable and read back identically.
@@ -177,21 +160,7 @@ impl HeartbeatWriter {
     /// Whether the writer gave up for good, because its incarnation is not new.
     #[must_use]
     pub const fn is_halted(&self) -> bool {
-        matches!(self.stage, Stage::Halted)
-    }
-
-    fn lock(&mut self, now: Instant) {
-        let (token, request) = self.mint.issue();
-        let not_after = now.after(self.config.timing.storage_stall_max);
-        self.request(StorageRequest::Lock { token, file: self.file.file().clone(), not_after });
-        self.stage = Stage::Locking { request, asked: now };
-    }
-
-    fn read(&mut self, now: Instant) {
-        let (token, request) = self.mint.issue();
-        let (file, length) = (self.file.file().clone(), HeartbeatRecord::FILE);
-        self.request(StorageRequest::Read { token, file, offset: 0, length, from: ReadFrom::Durable });
-        self.stage = Stage::Reading { request, asked: now };
+        self.file.is_halted()
     }
 
     fn beat(&mut self, now: Instant) {
@@ -205,47 +174,20 @@ impl HeartbeatWriter {
             written_at: now,
         };
         let slot = (HeartbeatRecord::offset(self.generation), record.seal(&identity, self.generation));
-        let request = self.file.begin(now, &mut self.mint, slot, true);
-        self.request(request);
+        self.file.begin(now, slot, true);
         self.next_beat = now.after(timing.datastore_write_period);
-        self.stage = Stage::Beating;
     }
 
-    fn locked(&mut self, now: Instant, outcome: LockOutcome) {
-        match outcome {
-            LockOutcome::Granted => {
-                self.held_told = false;
-                return self.read(now);
-            }
-            LockOutcome::Held if !self.held_told => {
-                self.held_told = true;
-                self.event(Event::LockHeld);
-            }
-            LockOutcome::Held => {}
-            LockOutcome::Expired => self.trouble(StorageFault::Expired),
-            LockOutcome::Fault(fault) => self.trouble(fault),
-        }
-        self.stage = Stage::LockAgain { at: now.after(self.config.timing.look_again) };
-    }
-
-    fn opened(&mut self, now: Instant, outcome: Result<ReadReply, StorageFault>) {
-        let reply = match outcome {
-            Ok(reply) => reply,
-            Err(fault) => {
-                self.trouble(fault);
-                self.stage = Stage::ReadAgain { at: now.after(self.config.timing.look_again) };
-                return;
-            }
-        };
+    fn opened(&mut self, now: Instant, bytes: &[u8]) {
         let Identity { cluster, host, incarnation, .. } = self.config.identity;
-        let found = HeartbeatRecord::read(&reply.bytes, cluster, host);
+        let found = HeartbeatRecord::read(bytes, cluster, host);
         let records = match &found {
             PairState::Valid { record } | PairState::Degraded { record, .. } => Vec::from([*record]),
             PairState::Inconsistent { a, b } => Vec::from([*a, *b]),
             PairState::NeverWritten | PairState::Corrupt { .. } => Vec::new(),
         };
         // While bytes are in doubt, this life has written before; its records end at the one in doubt.
-        let in_doubt = !self.file.is_idle();
+        let in_doubt = self.file.has_unsettled();
         let of_others = |record: &&Sealed<HeartbeatRecord>| match record.writer.incarnation.cmp(&incarnation)
         {
             Ordering::Less => false,
@@ -255,17 +197,12 @@ impl HeartbeatWriter {
         let incarnations = |record: &Sealed<HeartbeatRecord>| record.writer.incarnation;
         if let Some(found) = records.iter().filter(of_others).map(incarnations).max() {
             self.event(Event::IncarnationRepeated { found });
-            self.request(StorageRequest::Unlock { file: self.file.file().clone() });
-            self.file.forget();
-            self.stage = Stage::Halted;
-            return;
+            self.file.unlock();
+            return self.file.halt();
         }
+        self.file.open();
         if in_doubt {
-            self.stage = Stage::Beating;
-            if let Some(request) = self.file.retry(now, &mut self.mint) {
-                self.request(request);
-            }
-            return;
+            return self.file.repeat(now);
         }
         if let Some(incarnation) = records.iter().map(incarnations).max() {
             self.event(Event::OlderLife { incarnation });
@@ -276,17 +213,6 @@ impl HeartbeatWriter {
         self.beat(now);
     }
 
-    fn stepped(&mut self, step: Step) {
-        if let Some(request) = step.request {
-            self.request(request);
-        }
-        match step.settled {
-            Some(Settled::Durable { started }) => self.prove(started),
-            Some(Settled::InDoubt { fault }) => self.trouble(fault),
-            None => {}
-        }
-    }
-
     fn prove(&mut self, started: Instant) {
         self.proven = Some(started);
         self.generation = self.generation.next();
@@ -295,51 +221,26 @@ impl HeartbeatWriter {
             self.ready = true;
             self.event(Event::Ready);
         }
-        if self.troubled || self.stalled {
-            (self.troubled, self.stalled) = (false, false);
-            self.event(Event::Recovered);
-        }
+        self.file.recovered();
         self.event(Event::Proven { started });
     }
 
-    fn trouble(&mut self, fault: StorageFault) {
-        self.troubled = true;
-        self.event(Event::Trouble { fault });
-    }
-
     fn event(&mut self, event: Event) {
-        self.outbox.push(Output::Event(event));
+        self.file.tell(Output::Event(event));
+    }
+}
+
+impl SlotOutput for Output {
+    fn storage(request: StorageRequest) -> Self {
+        Self::Storage(request)
     }
 
-    fn request(&mut self, request: StorageRequest) {
-        self.outbox.push(Output::Storage(request));
-    }
-
-    /// When the request that is out counts as stalled.
-    fn stalls_at(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Locking { asked, .. } | Stage::Reading { asked, .. } => {
-                Some(asked.after(self.config.timing.storage_stall_max))
-            }
-            Stage::Beating => self.file.stalls_at(),
-            Stage::LockAgain { .. } | Stage::ReadAgain { .. } | Stage::Halted => None,
-        }
-    }
-
-    fn deadline(&self) -> Option<Deadline> {
-        let work = match self.stage {
-            Stage::LockAgain { at } => Some(Deadline::new(at, "look again at the own heartbeat lock")),
-            Stage::ReadAgain { at } => Some(Deadline::new(at, "read the own heartbeat file again")),
-            Stage::Beating if self.file.is_idle() => {
-                Some(Deadline::new(self.next_beat, "datastore heartbeat"))
-            }
-            Stage::Beating => {
-                self.file.retries_at().map(|at| Deadline::new(at, "datastore heartbeat in doubt"))
-            }
-            Stage::Locking { .. } | Stage::Reading { .. } | Stage::Halted => None,
-        };
-        let stall = self.stalls_at().filter(|_| !self.stalled);
-        Deadline::soonest([work, stall.map(|at| Deadline::new(at, "datastore heartbeat stalled"))])
+    fn told(news: News) -> Self {
+        Self::Event(match news {
+            News::Trouble { fault } => Event::Trouble { fault },
+            News::Stalled => Event::Stalled,
+            News::Recovered => Event::Recovered,
+        })
     }
 }
 
@@ -350,70 +251,31 @@ impl Machine for HeartbeatWriter {
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Rejected> {
         let Input::Storage(done) = input;
-        match done {
-            StorageCompletion::Lock(done) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                match self.stage {
-                    Stage::Locking { request, .. } if request == answered => {
-                        let now = self.clock.advance(now);
-                        self.locked(now, outcome);
-                    }
-                    Stage::LockAgain { .. }
-                    | Stage::Locking { .. }
-                    | Stage::ReadAgain { .. }
-                    | Stage::Reading { .. }
-                    | Stage::Beating
-                    | Stage::Halted => return Err(UnknownRequest.into()),
-                }
-            }
-            StorageCompletion::Read(done) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                let latest = self.clock.latest().max(now);
-                if matches!(self.stage, Stage::Reading { request, .. } if request == answered) {
-                    self.opened(latest, outcome);
-                } else {
-                    let step = self.file.on_read(latest, answered, outcome).ok_or(UnknownRequest)?;
-                    self.stepped(step);
-                }
-                self.clock.advance(now);
-            }
-            StorageCompletion::Write(done) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                let latest = self.clock.latest().max(now);
-                let step = self.file.on_written(latest, &mut self.mint, answered, outcome);
-                self.stepped(step.ok_or(UnknownRequest)?);
-                self.clock.advance(now);
-            }
-            StorageCompletion::LookAtLock(_) => return Err(UnknownRequest.into()),
+        let (now, answer) = self.file.answered(now, done)?;
+        match answer {
+            Some(Answer::LockHeld) => self.event(Event::LockHeld),
+            Some(Answer::Found { bytes }) => self.opened(now, &bytes),
+            Some(Answer::Durable { started }) => self.prove(started),
+            None => {}
         }
         Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        let now = self.clock.advance(now);
-        if !self.stalled && self.stalls_at().is_some_and(|at| at <= now) {
-            self.stalled = true;
-            self.event(Event::Stalled);
-        }
-        match self.stage {
-            Stage::LockAgain { at } if at <= now => self.lock(now),
-            Stage::ReadAgain { at } if at <= now => self.read(now),
-            Stage::Beating if self.file.is_idle() && self.next_beat <= now => self.beat(now),
-            Stage::Beating if self.file.retries_at().is_some_and(|at| at <= now) => self.lock(now),
-            Stage::Beating
-            | Stage::LockAgain { .. }
-            | Stage::Locking { .. }
-            | Stage::ReadAgain { .. }
-            | Stage::Reading { .. }
-            | Stage::Halted => {}
+        let now = self.file.on_time(now);
+        if self.file.is_ready() && self.next_beat <= now {
+            self.beat(now);
+        } else if self.file.must_repeat(now) {
+            self.file.lock(now);
         }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.file.poll_output()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        self.outbox.deadline(self.clock.latest(), self.deadline())
+        let beat = || Deadline::new(self.next_beat, "datastore heartbeat");
+        self.file.poll_timeout(self.file.is_ready().then(beat))
     }
 }

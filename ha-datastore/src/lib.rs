@@ -92,6 +92,7 @@ pub mod ownership;
 pub mod poweron_writer;
 pub mod protected_list;
 pub mod selection;
+mod slot_file;
 pub mod vm_lock;
 
 pub use heartbeat_writer::HeartbeatWriter;

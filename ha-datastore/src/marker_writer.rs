@@ -10,18 +10,23 @@
 
 mod forward;
 
-use ha_core::operation::{Read, ReadReply};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
-    DatastoreId, Deadline, FileKind, FileName, Identity, Instant, Machine, MachineId, MonotonicNow, Outbox,
-    ReadFrom, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig, TokenMint,
-    UnknownRequest, VmUuid,
+    DatastoreId, Deadline, FileKind, FileName, Identity, Instant, Machine, MachineId, StorageCompletion,
+    StorageFault, StorageRequest, TimingConfig, UnknownRequest, VmUuid,
 };
 
-use crate::file_writer::{FileWriter, Settled, Step};
 use crate::format::PowerOffMarker;
+use crate::slot_file::{Answer, Area, News, Reasons, SlotFile, SlotOutput};
 
 pub use forward::{Mark, NotForward};
+
+const REASONS: Reasons = Reasons {
+    lock: None,
+    read: "read a power-off marker again",
+    in_doubt: "power-off marker in doubt",
+    stalled: "power-off marker stalled",
+};
 
 /// What a writer is made of.
 #[derive(Clone, Debug)]
@@ -99,23 +104,11 @@ pub enum Rejected {
     Halted,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    ReadAgain { at: Instant },
-    Reading { request: RequestId<Read>, asked: Instant },
-    Open,
-    Halted,
-}
-
 /// The machine. See the [module](self).
 #[derive(Debug)]
 pub struct MarkerWriter {
     config: MarkerWriterConfig,
-    clock: MonotonicNow,
-    outbox: Outbox<Output>,
-    mint: TokenMint,
-    stage: Stage,
-    file: FileWriter,
+    file: SlotFile<Output>,
     generation: Generation,
     /// What stands in the newest durable slot.
     durable: Option<Mark>,
@@ -125,32 +118,26 @@ pub struct MarkerWriter {
     wanted: Option<Mark>,
     /// What was given first, before the file was read; the marks after it follow on it.
     unread_first: Option<Mark>,
-    troubled: bool,
-    stalled: bool,
 }
 
 impl MarkerWriter {
     /// A writer that reads its file at once.
     #[must_use]
     pub fn new(config: MarkerWriterConfig, now: Instant) -> Self {
-        let name = FileName::new(config.datastore, FileKind::PoweredOff(config.vm));
-        let mut writer = Self {
-            clock: MonotonicNow::new(now),
-            outbox: Outbox::new(),
-            mint: TokenMint::new(config.machine),
-            stage: Stage::ReadAgain { at: now },
-            file: FileWriter::new(name, &config.timing),
+        let MarkerWriterConfig { machine, datastore, vm, ref timing, .. } = config;
+        let name = FileName::new(datastore, FileKind::PoweredOff(vm));
+        let area = Area { offset: 0, length: PowerOffMarker::FILE };
+        let mut file = SlotFile::new(machine, name, area, REASONS, timing, now);
+        file.read(now);
+        Self {
+            file,
             generation: Generation::FIRST,
             durable: None,
             writing: None,
             wanted: None,
             unread_first: None,
-            troubled: false,
-            stalled: false,
             config,
-        };
-        writer.read(now);
-        writer
+        }
     }
 
     /// What the file says, as far as it is known to be durable.
@@ -159,42 +146,22 @@ impl MarkerWriter {
         self.durable
     }
 
-    fn read(&mut self, now: Instant) {
-        let (token, request) = self.mint.issue();
-        let file = self.file.file().clone();
-        self.request(StorageRequest::Read {
-            token,
-            file,
-            offset: 0,
-            length: PowerOffMarker::FILE,
-            from: ReadFrom::Durable,
-        });
-        self.stage = Stage::Reading { request, asked: now };
-    }
-
-    fn opened(&mut self, now: Instant, outcome: Result<ReadReply, StorageFault>) {
-        let MarkerWriterConfig { identity, vm, timing, .. } = &self.config;
-        let reply = match outcome {
-            Ok(reply) => reply,
-            Err(fault) => {
-                self.stage = Stage::ReadAgain { at: now.after(timing.look_again) };
-                return self.trouble(fault);
-            }
-        };
-        let found = PowerOffMarker::read(&reply.bytes, identity.cluster);
+    fn opened(&mut self, now: Instant, bytes: &[u8]) {
+        let MarkerWriterConfig { identity, vm, .. } = &self.config;
+        let found = PowerOffMarker::read(bytes, identity.cluster);
         let stands = match &found {
             PairState::Valid { record } | PairState::Degraded { record, .. } => Some(record.content),
             // Which of two records counts, nobody knows; and a file without any tells nothing.
             PairState::NeverWritten | PairState::Inconsistent { .. } | PairState::Corrupt { .. } => None,
         };
         if let Some(other) = stands.filter(|marker| marker.vm != *vm) {
-            self.stage = Stage::Halted;
+            self.file.halt();
             self.wanted = None;
             return self.event(Event::WrongVm { found: other.vm });
         }
         self.generation = found.next_generation();
         self.durable = stands.map(|PowerOffMarker { epoch, state, .. }| Mark { epoch, state });
-        self.stage = Stage::Open;
+        self.file.open();
         self.event(Event::Opened { found: self.durable });
         self.drop_unfit();
         self.write(now);
@@ -216,18 +183,16 @@ impl MarkerWriter {
 
     fn mark(&mut self, now: Instant, given: Mark) -> Result<(), Rejected> {
         let last = self.wanted.or(self.writing).or(self.durable);
-        match self.stage {
-            Stage::Halted => return Err(Rejected::Halted),
-            // What it follows on is not known yet.
-            Stage::ReadAgain { .. } | Stage::Reading { .. } if last.is_none() => {}
-            Stage::ReadAgain { .. } | Stage::Reading { .. } | Stage::Open => forward::follows(last, given)?,
+        if self.file.is_halted() {
+            return Err(Rejected::Halted);
         }
-        let now = self.clock.advance(now);
-        match self.stage {
-            Stage::ReadAgain { .. } | Stage::Reading { .. } => {
-                self.unread_first.get_or_insert(given);
-            }
-            Stage::Open | Stage::Halted => {}
+        // Before the file was read, it is not known what the first mark follows on.
+        if self.file.is_open() || last.is_some() {
+            forward::follows(last, given)?;
+        }
+        let now = self.file.advance(now);
+        if !self.file.is_open() {
+            self.unread_first.get_or_insert(given);
         }
         self.wanted = Some(given);
         self.write(now);
@@ -236,7 +201,7 @@ impl MarkerWriter {
 
     /// Begins the next write, if there is something to write and nothing out.
     fn write(&mut self, now: Instant) {
-        if self.stage != Stage::Open || !self.file.is_idle() {
+        if !self.file.is_ready() {
             return;
         }
         let Some(mark) = self.wanted.take() else { return };
@@ -247,26 +212,11 @@ impl MarkerWriter {
         let bytes = marker.seal(&self.config.identity, self.generation);
         let offset = PowerOffMarker::offset(self.generation);
         self.writing = Some(mark);
-        let request = self.file.begin(now, &mut self.mint, (offset, bytes), false);
-        self.request(request);
-    }
-
-    fn stepped(&mut self, now: Instant, step: Step) {
-        if let Some(request) = step.request {
-            self.request(request);
-        }
-        match step.settled {
-            Some(Settled::Durable { .. }) => self.settled(now),
-            Some(Settled::InDoubt { fault }) => self.trouble(fault),
-            None => {}
-        }
+        self.file.begin(now, (offset, bytes), false);
     }
 
     fn settled(&mut self, now: Instant) {
-        if self.troubled || self.stalled {
-            (self.troubled, self.stalled) = (false, false);
-            self.event(Event::Recovered);
-        }
+        self.file.recovered();
         if let Some(mark) = self.writing.take() {
             self.generation = self.generation.next();
             self.durable = Some(mark);
@@ -275,35 +225,22 @@ impl MarkerWriter {
         self.write(now);
     }
 
-    fn trouble(&mut self, fault: StorageFault) {
-        self.troubled = true;
-        self.event(Event::Trouble { fault });
-    }
-
     fn event(&mut self, event: Event) {
-        self.outbox.push(Output::Event(event));
+        self.file.tell(Output::Event(event));
+    }
+}
+
+impl SlotOutput for Output {
+    fn storage(request: StorageRequest) -> Self {
+        Self::Storage(request)
     }
 
-    fn request(&mut self, request: StorageRequest) {
-        self.outbox.push(Output::Storage(request));
-    }
-
-    fn stalls_at(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Reading { asked, .. } => Some(asked.after(self.config.timing.storage_stall_max)),
-            Stage::Open => self.file.stalls_at(),
-            Stage::ReadAgain { .. } | Stage::Halted => None,
-        }
-    }
-
-    fn deadline(&self) -> Option<Deadline> {
-        let read = match self.stage {
-            Stage::ReadAgain { at } => Some(Deadline::new(at, "read a power-off marker again")),
-            Stage::Reading { .. } | Stage::Open | Stage::Halted => None,
-        };
-        let retry = self.file.retries_at().map(|at| Deadline::new(at, "power-off marker in doubt"));
-        let stall = self.stalls_at().filter(|_| !self.stalled);
-        Deadline::soonest([read, retry, stall.map(|at| Deadline::new(at, "power-off marker stalled"))])
+    fn told(news: News) -> Self {
+        Self::Event(match news {
+            News::Trouble { fault } => Event::Trouble { fault },
+            News::Stalled => Event::Stalled,
+            News::Recovered => Event::Recovered,
+        })
     }
 }
 
@@ -313,51 +250,29 @@ impl Machine for MarkerWriter {
     type Rejected = Rejected;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Rejected> {
-        let latest = self.clock.latest().max(now);
-        match input {
+        let (now, answer) = match input {
             Input::Mark(given) => return self.mark(now, given),
-            Input::Storage(StorageCompletion::Read(done)) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                if matches!(self.stage, Stage::Reading { request, .. } if request == answered) {
-                    self.opened(latest, outcome);
-                } else {
-                    let step = self.file.on_read(latest, answered, outcome).ok_or(UnknownRequest)?;
-                    self.stepped(latest, step);
-                }
-            }
-            Input::Storage(StorageCompletion::Write(done)) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                let step = self.file.on_written(latest, &mut self.mint, answered, outcome);
-                self.stepped(latest, step.ok_or(UnknownRequest)?);
-            }
-            Input::Storage(StorageCompletion::Lock(_) | StorageCompletion::LookAtLock(_)) => {
-                return Err(UnknownRequest.into());
-            }
+            Input::Storage(done) => self.file.answered(now, done)?,
+        };
+        match answer {
+            Some(Answer::Found { bytes }) => self.opened(now, &bytes),
+            Some(Answer::Durable { .. }) => self.settled(now),
+            // No lock is asked for.
+            Some(Answer::LockHeld) | None => {}
         }
-        self.clock.advance(now);
         Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        let now = self.clock.advance(now);
-        if !self.stalled && self.stalls_at().is_some_and(|at| at <= now) {
-            self.stalled = true;
-            self.event(Event::Stalled);
-        }
-        match self.stage {
-            Stage::ReadAgain { at } if at <= now => self.read(now),
-            Stage::ReadAgain { .. } | Stage::Reading { .. } | Stage::Open | Stage::Halted => {}
-        }
-        if let Some(request) = self.file.retry(now, &mut self.mint) {
-            self.request(request);
-        }
+        let now = self.file.on_time(now);
+        self.file.repeat(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.file.poll_output()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        self.outbox.deadline(self.clock.latest(), self.deadline())
+        self.file.poll_timeout(None)
     }
 }

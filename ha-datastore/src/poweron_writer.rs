@@ -5,16 +5,21 @@
 //! not queued: only the latest goes out next. The slot is written first; the block of text for people follows
 //! when the flag in it has changed. An inventory is durable when both are.
 
-use ha_core::operation::{Read, ReadReply};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
     DatastoreId, Deadline, FileKind, FileName, Identity, Incarnation, Instant, Machine, MachineId,
-    MonotonicNow, Outbox, ReadFrom, RequestId, StorageCompletion, StorageFault, StorageRequest, TimingConfig,
-    TokenMint, UnknownRequest,
+    StorageCompletion, StorageFault, StorageRequest, TimingConfig, UnknownRequest,
 };
 
-use crate::file_writer::{FileWriter, Settled, Step};
 use crate::format::{Geometry, PoweronRecord, TooManyVms};
+use crate::slot_file::{Answer, Area, News, Reasons, SlotFile, SlotOutput};
+
+const REASONS: Reasons = Reasons {
+    lock: None,
+    read: "read the own poweron file again",
+    in_doubt: "poweron file in doubt",
+    stalled: "poweron file stalled",
+};
 
 /// What a writer is made of.
 #[derive(Clone, Debug)]
@@ -93,14 +98,6 @@ pub enum Rejected {
     TooManyVms(#[from] TooManyVms),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    ReadAgain { at: Instant },
-    Reading { request: RequestId<Read>, asked: Instant },
-    Open,
-    Halted,
-}
-
 /// What the write that is out will have achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writing {
@@ -112,11 +109,7 @@ enum Writing {
 #[derive(Debug)]
 pub struct PoweronWriter {
     config: PoweronWriterConfig,
-    clock: MonotonicNow,
-    outbox: Outbox<Output>,
-    mint: TokenMint,
-    stage: Stage,
-    file: FileWriter,
+    file: SlotFile<Output>,
     generation: Generation,
     latest: Option<PoweronRecord>,
     writing: Option<Writing>,
@@ -124,32 +117,27 @@ pub struct PoweronWriter {
     in_slot: Option<u64>,
     /// What the block of text is known to say.
     in_text: Option<bool>,
-    troubled: bool,
-    stalled: bool,
 }
 
 impl PoweronWriter {
     /// A writer that reads its own file at once.
     #[must_use]
     pub fn new(config: PoweronWriterConfig, now: Instant) -> Self {
-        let name = FileName::new(config.datastore, FileKind::Poweron(config.identity.host));
-        let mut writer = Self {
-            clock: MonotonicNow::new(now),
-            outbox: Outbox::new(),
-            mint: TokenMint::new(config.machine),
-            stage: Stage::ReadAgain { at: now },
-            file: FileWriter::new(name, &config.timing),
+        let PoweronWriterConfig { identity, machine, datastore, ref geometry, ref timing } = config;
+        let name = FileName::new(datastore, FileKind::Poweron(identity.host));
+        let length = u32::try_from(geometry.poweron_area().saturating_mul(2)).unwrap_or(u32::MAX);
+        let area = Area { offset: PoweronRecord::SLOTS_AT, length };
+        let mut file = SlotFile::new(machine, name, area, REASONS, timing, now);
+        file.read(now);
+        Self {
+            file,
             generation: Generation::FIRST,
             latest: None,
             writing: None,
             in_slot: None,
             in_text: None,
-            troubled: false,
-            stalled: false,
             config,
-        };
-        writer.read(now);
-        writer
+        }
     }
 
     /// The number of the latest inventory that is durable here.
@@ -158,26 +146,10 @@ impl PoweronWriter {
         self.in_slot
     }
 
-    fn read(&mut self, now: Instant) {
-        let (token, request) = self.mint.issue();
-        let file = self.file.file().clone();
-        let length = u32::try_from(self.config.geometry.poweron_area().saturating_mul(2)).unwrap_or(u32::MAX);
-        let offset = PoweronRecord::SLOTS_AT;
-        self.request(StorageRequest::Read { token, file, offset, length, from: ReadFrom::Durable });
-        self.stage = Stage::Reading { request, asked: now };
-    }
-
-    fn opened(&mut self, now: Instant, outcome: Result<ReadReply, StorageFault>) {
-        let PoweronWriterConfig { identity, geometry, timing, .. } = &self.config;
+    fn opened(&mut self, now: Instant, bytes: &[u8]) {
+        let PoweronWriterConfig { identity, geometry, .. } = &self.config;
         let Identity { cluster, host, incarnation, .. } = *identity;
-        let reply = match outcome {
-            Ok(reply) => reply,
-            Err(fault) => {
-                self.stage = Stage::ReadAgain { at: now.after(timing.look_again) };
-                return self.trouble(fault);
-            }
-        };
-        let found = PoweronRecord::read(&reply.bytes, cluster, host, geometry);
+        let found = PoweronRecord::read(bytes, cluster, host, geometry);
         let highest = match &found {
             PairState::Valid { record } | PairState::Degraded { record, .. } => {
                 Some(record.writer.incarnation)
@@ -186,18 +158,18 @@ impl PoweronWriter {
             PairState::NeverWritten | PairState::Corrupt { .. } => None,
         };
         if let Some(found) = highest.filter(|found| *found >= incarnation) {
-            self.stage = Stage::Halted;
+            self.file.halt();
             return self.event(Event::IncarnationRepeated { found });
         }
         self.generation = found.next_generation();
-        self.stage = Stage::Open;
+        self.file.open();
         self.write(now);
     }
 
     /// Begins the next write, if there is something to write and nothing out.
     fn write(&mut self, now: Instant) {
         let Some(latest) = &self.latest else { return };
-        if self.stage != Stage::Open || !self.file.is_idle() {
+        if !self.file.is_ready() {
             return;
         }
         let (inventory, isolated) = (latest.inventory, latest.isolated);
@@ -213,26 +185,11 @@ impl PoweronWriter {
             return;
         };
         self.writing = Some(writing);
-        let request = self.file.begin(now, &mut self.mint, place, false);
-        self.request(request);
+        self.file.begin(now, place, false);
     }
 
-    fn stepped(&mut self, now: Instant, step: Step) {
-        if let Some(request) = step.request {
-            self.request(request);
-        }
-        match step.settled {
-            Some(Settled::Durable { .. }) => self.durable_at(now),
-            Some(Settled::InDoubt { fault }) => self.trouble(fault),
-            None => {}
-        }
-    }
-
-    fn durable_at(&mut self, now: Instant) {
-        if self.troubled || self.stalled {
-            (self.troubled, self.stalled) = (false, false);
-            self.event(Event::Recovered);
-        }
+    fn settled(&mut self, now: Instant) {
+        self.file.recovered();
         match self.writing.take() {
             Some(Writing::Slot { inventory, isolated }) => {
                 self.generation = self.generation.next();
@@ -250,17 +207,8 @@ impl PoweronWriter {
         self.write(now);
     }
 
-    fn trouble(&mut self, fault: StorageFault) {
-        self.troubled = true;
-        self.event(Event::Trouble { fault });
-    }
-
     fn event(&mut self, event: Event) {
-        self.outbox.push(Output::Event(event));
-    }
-
-    fn request(&mut self, request: StorageRequest) {
-        self.outbox.push(Output::Storage(request));
+        self.file.tell(Output::Event(event));
     }
 
     fn take_in(&mut self, now: Instant, given: PoweronRecord) -> Result<(), Rejected> {
@@ -274,28 +222,24 @@ impl PoweronWriter {
         {
             return Err(Rejected::OldInventory { given: given.inventory, latest: latest.inventory });
         }
-        let now = self.clock.advance(now);
+        let now = self.file.advance(now);
         self.latest = Some(given);
         self.write(now);
         Ok(())
     }
+}
 
-    fn stalls_at(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Reading { asked, .. } => Some(asked.after(self.config.timing.storage_stall_max)),
-            Stage::Open => self.file.stalls_at(),
-            Stage::ReadAgain { .. } | Stage::Halted => None,
-        }
+impl SlotOutput for Output {
+    fn storage(request: StorageRequest) -> Self {
+        Self::Storage(request)
     }
 
-    fn deadline(&self) -> Option<Deadline> {
-        let read = match self.stage {
-            Stage::ReadAgain { at } => Some(Deadline::new(at, "read the own poweron file again")),
-            Stage::Reading { .. } | Stage::Open | Stage::Halted => None,
-        };
-        let retry = self.file.retries_at().map(|at| Deadline::new(at, "poweron file in doubt"));
-        let stall = self.stalls_at().filter(|_| !self.stalled);
-        Deadline::soonest([read, retry, stall.map(|at| Deadline::new(at, "poweron file stalled"))])
+    fn told(news: News) -> Self {
+        Self::Event(match news {
+            News::Trouble { fault } => Event::Trouble { fault },
+            News::Stalled => Event::Stalled,
+            News::Recovered => Event::Recovered,
+        })
     }
 }
 
@@ -305,51 +249,29 @@ impl Machine for PoweronWriter {
     type Rejected = Rejected;
 
     fn handle_input(&mut self, now: Instant, input: Input) -> Result<(), Rejected> {
-        let latest = self.clock.latest().max(now);
-        match input {
+        let (now, answer) = match input {
             Input::Inventory(given) => return self.take_in(now, given),
-            Input::Storage(StorageCompletion::Read(done)) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                if matches!(self.stage, Stage::Reading { request, .. } if request == answered) {
-                    self.opened(latest, outcome);
-                } else {
-                    let step = self.file.on_read(latest, answered, outcome).ok_or(UnknownRequest)?;
-                    self.stepped(latest, step);
-                }
-            }
-            Input::Storage(StorageCompletion::Write(done)) => {
-                let (answered, outcome) = done.open(&self.mint)?;
-                let step = self.file.on_written(latest, &mut self.mint, answered, outcome);
-                self.stepped(latest, step.ok_or(UnknownRequest)?);
-            }
-            Input::Storage(StorageCompletion::Lock(_) | StorageCompletion::LookAtLock(_)) => {
-                return Err(UnknownRequest.into());
-            }
+            Input::Storage(done) => self.file.answered(now, done)?,
+        };
+        match answer {
+            Some(Answer::Found { bytes }) => self.opened(now, &bytes),
+            Some(Answer::Durable { .. }) => self.settled(now),
+            // No lock is asked for.
+            Some(Answer::LockHeld) | None => {}
         }
-        self.clock.advance(now);
         Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        let now = self.clock.advance(now);
-        if !self.stalled && self.stalls_at().is_some_and(|at| at <= now) {
-            self.stalled = true;
-            self.event(Event::Stalled);
-        }
-        match self.stage {
-            Stage::ReadAgain { at } if at <= now => self.read(now),
-            Stage::ReadAgain { .. } | Stage::Reading { .. } | Stage::Open | Stage::Halted => {}
-        }
-        if let Some(request) = self.file.retry(now, &mut self.mint) {
-            self.request(request);
-        }
+        let now = self.file.on_time(now);
+        self.file.repeat(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.file.poll_output()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        self.outbox.deadline(self.clock.latest(), self.deadline())
+        self.file.poll_timeout(None)
     }
 }
