@@ -254,7 +254,7 @@ impl Machine for HeartbeatWriter {
         let (now, answer) = self.file.answered(now, done)?;
         match answer {
             Some(Answer::LockHeld) => self.event(Event::LockHeld),
-            Some(Answer::Found { bytes }) => self.opened(now, &bytes),
+            Some(Answer::Found { bytes, .. }) => self.opened(now, &bytes),
             Some(Answer::Durable { started }) => self.prove(started),
             None => {}
         }

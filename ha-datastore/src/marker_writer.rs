@@ -5,6 +5,12 @@
 //! cancelled for good. A newer epoch starts anew; an older one is never written again. A mark that is given while
 //! a write is out is not queued behind others: only the latest goes out next.
 //!
+//! The machine may run on another host in between, which then writes the same file, and this host need not notice,
+//! least of all while it has lost the datastore. So one writer serves for the life of the agent: it reads the file
+//! again before it writes a mark that begins an epoch, and before it writes or repeats anything when what it knows
+//! is `storage_stall_max` old, which is how long a right outlasts the last answer of storage. What stands there then
+//! decides: a mark that does not follow on it is dropped, even one whose write is in doubt.
+//!
 //! A marker tells the master that the stop was HA's own (fdm-facts 9.14), so *done* must not be told before it is
 //! durable, and *intended* must be durable before the stop is sent: wait for [`Event::Durable`].
 
@@ -65,14 +71,15 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The file was read. It says this, or nothing that can be relied upon.
+    /// The file was read for the first time, or says something else than it did. It says this, or nothing that can be
+    /// relied upon.
     Opened {
         /// What stands there.
         found: Option<Mark>,
     },
     /// The marker says this, durably. Marks that were given in between need not have been written.
     Durable(Mark),
-    /// A mark that was given before the file was read does not follow on what stands there. It is dropped.
+    /// A mark does not follow on what a reading after it was given has shown. It is dropped.
     Dropped(NotForward),
     /// The file holds the marker of another machine. Nothing will be written.
     WrongVm {
@@ -114,10 +121,21 @@ pub struct MarkerWriter {
     durable: Option<Mark>,
     /// What is being written.
     writing: Option<Mark>,
-    /// What was given last and is not written yet.
-    wanted: Option<Mark>,
-    /// What was given first, before the file was read; the marks after it follow on it.
-    unread_first: Option<Mark>,
+    /// What was given and is not being written yet.
+    wanted: Option<Wanted>,
+    /// When the last good read was asked for. Own writes do not count: they do not show what others wrote.
+    read_at: Option<Instant>,
+}
+
+/// The marks that wait to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    /// The one that was given first; the others follow on it.
+    first: Mark,
+    /// The one that goes out.
+    latest: Mark,
+    /// When the newest epoch among them was first given. What was read before does not count.
+    begun: Option<Instant>,
 }
 
 impl MarkerWriter {
@@ -135,7 +153,7 @@ impl MarkerWriter {
             durable: None,
             writing: None,
             wanted: None,
-            unread_first: None,
+            read_at: None,
             config,
         }
     }
@@ -146,35 +164,61 @@ impl MarkerWriter {
         self.durable
     }
 
-    fn opened(&mut self, now: Instant, bytes: &[u8]) {
+    fn opened(&mut self, now: Instant, asked: Instant, bytes: &[u8]) {
         let MarkerWriterConfig { identity, vm, .. } = &self.config;
-        let found = PowerOffMarker::read(bytes, identity.cluster);
-        let stands = match &found {
+        let state = PowerOffMarker::read(bytes, identity.cluster);
+        let stands = match &state {
             PairState::Valid { record } | PairState::Degraded { record, .. } => Some(record.content),
             // Which of two records counts, nobody knows; and a file without any tells nothing.
             PairState::NeverWritten | PairState::Inconsistent { .. } | PairState::Corrupt { .. } => None,
         };
         if let Some(other) = stands.filter(|marker| marker.vm != *vm) {
             self.file.halt();
-            self.wanted = None;
+            (self.writing, self.wanted) = (None, None);
             return self.event(Event::WrongVm { found: other.vm });
         }
-        self.generation = found.next_generation();
-        self.durable = stands.map(|PowerOffMarker { epoch, state, .. }| Mark { epoch, state });
+        let found = stands.map(|PowerOffMarker { epoch, state, .. }| Mark { epoch, state });
+        let next = state.next_generation();
+        let is_first = self.read_at.replace(asked).is_none();
         self.file.open();
-        self.event(Event::Opened { found: self.durable });
-        self.drop_unfit();
+        if let Some(in_doubt) = self.writing {
+            if self.may_repeat(in_doubt, found, next) {
+                return self.file.repeat(now);
+            }
+            self.give_up(in_doubt);
+        }
+        // A file that tells nothing any more does not take back what stood in it.
+        let last = found.or(self.durable);
+        let has_changed = found != self.durable;
+        (self.generation, self.durable) = (next, found);
+        if is_first || has_changed {
+            self.event(Event::Opened { found });
+        }
+        self.drop_unfit(last);
         self.write(now);
     }
 
-    /// Drops what was given before the file was read, unless it follows on what stands there, by itself or by way of
-    /// the marks that were given before it.
-    fn drop_unfit(&mut self) {
-        let first = self.unread_first.take();
-        let Some(wanted) = self.wanted else { return };
-        let by_first = first.is_some_and(|first| forward::follows(self.durable, first).is_ok());
-        if let Err(dropped) = forward::follows(self.durable, wanted)
-            && !by_first
+    /// Whether nobody else has written since the write in doubt was begun: the file says what that one found, what
+    /// it wrote, or nothing, and holds no later generation.
+    fn may_repeat(&self, in_doubt: Mark, found: Option<Mark>, next: Generation) -> bool {
+        let is_ours = found.is_none() || found == self.durable || found == Some(in_doubt);
+        is_ours && next <= self.generation.next()
+    }
+
+    /// What is in doubt was written over; it waits again, before the others.
+    fn give_up(&mut self, in_doubt: Mark) {
+        self.file.forget();
+        self.writing = None;
+        let alone = Wanted { first: in_doubt, latest: in_doubt, begun: None };
+        self.wanted = Some(self.wanted.map_or(alone, |wanted| Wanted { first: in_doubt, ..wanted }));
+    }
+
+    /// Drops what waits, unless it follows on what stood in the file last, by itself or by way of the marks that were
+    /// given before it.
+    fn drop_unfit(&mut self, last: Option<Mark>) {
+        let Some(Wanted { first, latest, .. }) = self.wanted else { return };
+        if forward::follows(last, first).is_err()
+            && let Err(dropped) = forward::follows(last, latest)
         {
             self.wanted = None;
             self.event(Event::Dropped(dropped));
@@ -182,19 +226,22 @@ impl MarkerWriter {
     }
 
     fn mark(&mut self, now: Instant, given: Mark) -> Result<(), Rejected> {
-        let last = self.wanted.or(self.writing).or(self.durable);
         if self.file.is_halted() {
             return Err(Rejected::Halted);
         }
+        let last = self.wanted.map(|wanted| wanted.latest).or(self.writing).or(self.durable);
         // Before the file was read, it is not known what the first mark follows on.
-        if self.file.is_open() || last.is_some() {
+        if self.read_at.is_some() || last.is_some() {
             forward::follows(last, given)?;
         }
         let now = self.file.advance(now);
-        if !self.file.is_open() {
-            self.unread_first.get_or_insert(given);
-        }
-        self.wanted = Some(given);
+        let begun = last.is_none_or(|last| last.epoch < given.epoch).then_some(now);
+        self.wanted = Some(match self.wanted {
+            Some(Wanted { first, begun: before, .. }) => {
+                Wanted { first, latest: given, begun: begun.or(before) }
+            }
+            None => Wanted { first: given, latest: given, begun },
+        });
         self.write(now);
         Ok(())
     }
@@ -204,7 +251,11 @@ impl MarkerWriter {
         if !self.file.is_ready() {
             return;
         }
-        let Some(mark) = self.wanted.take() else { return };
+        let Some(Wanted { latest: mark, begun, .. }) = self.wanted else { return };
+        if self.is_outdated(now) || begun > self.read_at {
+            return self.file.read(now);
+        }
+        self.wanted = None;
         if self.durable == Some(mark) {
             return self.event(Event::Durable(mark));
         }
@@ -213,6 +264,11 @@ impl MarkerWriter {
         let offset = PowerOffMarker::offset(self.generation);
         self.writing = Some(mark);
         self.file.begin(now, (offset, bytes), false);
+    }
+
+    /// Whether the last reading is too old to build upon: another host may have written since.
+    fn is_outdated(&self, now: Instant) -> bool {
+        self.read_at.is_none_or(|read_at| now.since(read_at) >= self.config.timing.storage_stall_max)
     }
 
     fn settled(&mut self, now: Instant) {
@@ -255,7 +311,7 @@ impl Machine for MarkerWriter {
             Input::Storage(done) => self.file.answered(now, done)?,
         };
         match answer {
-            Some(Answer::Found { bytes }) => self.opened(now, &bytes),
+            Some(Answer::Found { asked, bytes }) => self.opened(now, asked, &bytes),
             Some(Answer::Durable { .. }) => self.settled(now),
             // No lock is asked for.
             Some(Answer::LockHeld) | None => {}
@@ -265,7 +321,11 @@ impl Machine for MarkerWriter {
 
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.file.on_time(now);
-        self.file.repeat(now);
+        if self.file.must_repeat(now) && self.is_outdated(now) {
+            self.file.read(now);
+        } else if self.file.must_repeat(now) {
+            self.file.repeat(now);
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {

@@ -254,7 +254,7 @@ impl Machine for PoweronWriter {
             Input::Storage(done) => self.file.answered(now, done)?,
         };
         match answer {
-            Some(Answer::Found { bytes }) => self.opened(now, &bytes),
+            Some(Answer::Found { bytes, .. }) => self.opened(now, &bytes),
             Some(Answer::Durable { .. }) => self.settled(now),
             // No lock is asked for.
             Some(Answer::LockHeld) | None => {}

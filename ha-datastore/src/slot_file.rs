@@ -73,8 +73,8 @@ pub(crate) enum News {
 pub(crate) enum Answer {
     /// The lock is somebody else's. Given once until it is granted.
     LockHeld,
-    /// The file says this. The owner now opens the file or halts.
-    Found { bytes: Bytes },
+    /// The file says this; it was asked for at `asked`. The owner now opens the file or halts.
+    Found { asked: Instant, bytes: Bytes },
     /// The bytes given last are durable. Their write was asked for at `started`.
     Durable { started: Instant },
 }
@@ -134,6 +134,11 @@ impl<O: SlotOutput> SlotFile<O> {
     /// The file was read and may be written.
     pub(crate) const fn open(&mut self) {
         self.stage = Stage::Open;
+    }
+
+    /// Gives the bytes in doubt up; others may follow.
+    pub(crate) fn forget(&mut self) {
+        self.writer.forget();
     }
 
     /// Gives the file and the bytes in doubt up for good.
@@ -215,11 +220,19 @@ impl<O: SlotOutput> SlotFile<O> {
             }
             StorageCompletion::Read(done) => {
                 let (answered, outcome) = done.open(&self.mint)?;
-                if matches!(self.stage, Stage::Reading { request, .. } if request == answered) {
-                    self.found(latest, outcome)
-                } else {
-                    let step = self.writer.on_read(latest, answered, outcome).ok_or(UnknownRequest)?;
-                    self.stepped(step)
+                match self.stage {
+                    Stage::Reading { request, asked } if request == answered => {
+                        self.found(latest, asked, outcome)
+                    }
+                    Stage::LockAgain { .. }
+                    | Stage::Locking { .. }
+                    | Stage::ReadAgain { .. }
+                    | Stage::Reading { .. }
+                    | Stage::Open
+                    | Stage::Halted => {
+                        let step = self.writer.on_read(latest, answered, outcome).ok_or(UnknownRequest)?;
+                        self.stepped(step)
+                    }
                 }
             }
             StorageCompletion::Write(done) => {
@@ -298,9 +311,14 @@ impl<O: SlotOutput> SlotFile<O> {
         (outcome == LockOutcome::Held && is_news).then_some(Answer::LockHeld)
     }
 
-    fn found(&mut self, now: Instant, outcome: Result<ReadReply, StorageFault>) -> Option<Answer> {
+    fn found(
+        &mut self,
+        now: Instant,
+        asked: Instant,
+        outcome: Result<ReadReply, StorageFault>,
+    ) -> Option<Answer> {
         match outcome {
-            Ok(ReadReply { bytes, .. }) => Some(Answer::Found { bytes }),
+            Ok(ReadReply { bytes, .. }) => Some(Answer::Found { asked, bytes }),
             Err(fault) => {
                 self.stage = Stage::ReadAgain { at: now.after(self.look_again) };
                 self.trouble(fault);
