@@ -16,6 +16,7 @@
 //! The isolation flag in `host-<n>-poweron` is read along, once per write period, and counts only if it is of
 //! the life that the heartbeat file names.
 
+mod due;
 mod watch;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use ha_core::{
 };
 
 use crate::format::{Geometry, HeartbeatRecord, PoweronRecord};
+use due::Due;
 use watch::Watch;
 
 /// What a watcher is made of.
@@ -119,7 +121,7 @@ pub struct LivenessWatcher {
     watches_made: u64,
     reads: BTreeMap<RequestId<Read>, Reading>,
     /// Files of watched hosts that are not being read, by the moment when they are to be.
-    due: BTreeSet<(Instant, HostId, Part)>,
+    due: Due,
     /// Files that are still being read for a watch that is over: one read at a time for each.
     orphans: BTreeSet<(HostId, Part)>,
     proven: Option<Instant>,
@@ -136,7 +138,7 @@ impl LivenessWatcher {
             watches: BTreeMap::new(),
             watches_made: 0,
             reads: BTreeMap::new(),
-            due: BTreeSet::new(),
+            due: Due::new(),
             orphans: BTreeSet::new(),
             proven: None,
             config,
@@ -173,9 +175,11 @@ impl LivenessWatcher {
         if self.watches.remove(&host).is_none() {
             return;
         }
-        let mut out = BTreeSet::from([(host, Part::Heartbeat), (host, Part::Poweron)]);
-        self.due.retain(|&(_, of, part)| of != host || !out.remove(&(of, part)));
-        self.orphans.append(&mut out);
+        for part in [Part::Heartbeat, Part::Poweron] {
+            if !self.due.remove(host, part) {
+                self.orphans.insert((host, part));
+            }
+        }
     }
 
     fn read(&mut self, now: Instant, host: HostId, part: Part) {
@@ -215,11 +219,11 @@ impl LivenessWatcher {
         let Some(watch) = self.watches.get_mut(&host).filter(|watch| watch.number() == number) else {
             self.orphans.remove(&(host, part));
             if self.watches.contains_key(&host) {
-                self.due.insert((self.clock.latest(), host, part));
+                self.due.insert(self.clock.latest(), host, part);
             }
             return;
         };
-        self.due.insert((next, host, part));
+        self.due.insert(next, host, part);
         match part {
             Part::Heartbeat => watch.on_heartbeat(*cluster, outcome, good),
             Part::Poweron => watch.on_poweron(*cluster, geometry, outcome),
@@ -236,7 +240,7 @@ impl LivenessWatcher {
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.due.first().map(|(at, ..)| Deadline::new(*at, "read a watched heartbeat file"))
+        self.due.next().map(|at| Deadline::new(at, "read a watched heartbeat file"))
     }
 }
 
@@ -265,10 +269,7 @@ impl Machine for LivenessWatcher {
 
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock.advance(now);
-        while let Some((at, host, part)) = self.due.first().copied()
-            && at <= now
-        {
-            self.due.pop_first();
+        while let Some((host, part)) = self.due.pop(now) {
             self.read(now, host, part);
         }
     }

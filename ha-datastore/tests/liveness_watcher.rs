@@ -303,6 +303,29 @@ fn an_unwatched_host_is_forgotten_and_watched_afresh() {
 }
 
 #[test]
+fn a_host_that_is_unwatched_between_two_reads_is_not_read_again() {
+    let mut watcher = watcher();
+    for number in 1..=3 {
+        watcher.handle_input(at(0), Input::Watch { host: host(number) }).unwrap();
+    }
+    let asked = reads(&mut watcher).0;
+    assert_eq!(asked.len(), 6);
+    for request in asked {
+        watcher.handle_input(at(1), answer(request, Err(StorageFault::Io), at(0))).unwrap();
+    }
+    watcher.handle_input(at(2), Input::Unwatch { host: host(2) }).unwrap();
+    reads(&mut watcher);
+    watcher.handle_timeout(at(60_000));
+    let read: Vec<_> = reads(&mut watcher).0.iter().map(|request| request.file().kind.clone()).collect();
+    let of = |number| [FileKind::Heartbeat(host(number)), FileKind::Poweron(host(number))];
+    assert_eq!(read.len(), 4, "{read:?}");
+    assert!([of(1), of(3)].concat().iter().all(|file| read.contains(file)), "{read:?}");
+
+    watcher.handle_input(at(60_001), Input::Watch { host: host(2) }).unwrap();
+    assert_eq!(reads(&mut watcher).0.len(), 2, "nothing of it was out, so it is read at once");
+}
+
+#[test]
 fn limits_and_foreign_answers() {
     let mut watcher = watcher();
     for number in 1..=3 {
