@@ -4,10 +4,10 @@ use bytes::Bytes;
 use ha_core::record::{
     BLOCK, Expectation, Generation, HEADER, RecordFault, SealError, Sealed, Slot, open, seal,
 };
-use ha_core::{ClusterId, HostId, Identity};
+use ha_core::{ClusterId, HostId, Identity, codec};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{ConfigVersion, LocalFile};
+use super::{ConfigVersion, LocalFault, LocalFile, OptionsText};
 use crate::format::cursor::Reader;
 
 /// Sum and version, before the body.
@@ -67,6 +67,28 @@ pub(super) fn open_file(
     }
     let version = ConfigVersion::new(reader.u64("version")?);
     Ok(Sealed { writer, generation, content: (version, reader.rest()) })
+}
+
+/// The whole file around options, which are all of its body.
+pub(super) fn seal_options(
+    file: LocalFile,
+    writer: &Identity,
+    version: ConfigVersion,
+    options: &OptionsText,
+) -> Result<Bytes, SealError> {
+    seal_file(file, writer, version, &options.encoded()?)
+}
+
+/// What [`seal_options`] wrote.
+pub(super) fn open_options(
+    file: LocalFile,
+    bytes: &[u8],
+    cluster: ClusterId,
+    host: HostId,
+) -> Result<Sealed<(ConfigVersion, OptionsText)>, LocalFault> {
+    let Sealed { writer, generation, content: (version, body) } = open_file(file, bytes, cluster, host)?;
+    let options = codec::decode(body, OptionsText::MAX_ENCODED)?;
+    Ok(Sealed { writer, generation, content: (version, options) })
 }
 
 /// Header and payload, rounded up to whole blocks.

@@ -2,9 +2,9 @@ use core::fmt;
 
 use bytes::Bytes;
 use ha_core::record::{SealError, Sealed};
-use ha_core::{ClusterId, HostId, Identity, codec};
+use ha_core::{ClusterId, HostId, Identity};
 
-use super::envelope::{open_file, seal_file};
+use super::envelope::{open_options, seal_options};
 use super::{ConfigVersion, LocalFault, LocalFile, LocalRecord, OptionsText};
 
 /// The host's own options, over those of the cluster: `fdm.cfg` (fdm-facts 5.5).
@@ -26,14 +26,12 @@ impl LocalRecord for FdmConfig {
     }
 
     fn seal(&self, writer: &Identity) -> Result<Bytes, SealError> {
-        let body = self.options.encoded()?;
-        seal_file(Self::FILE, writer, self.version, &body)
+        seal_options(Self::FILE, writer, self.version, &self.options)
     }
 
     fn read(file: &[u8], cluster: ClusterId, host: HostId) -> Result<Sealed<Self>, LocalFault> {
-        let Sealed { writer, generation, content: (version, body) } =
-            open_file(Self::FILE, file, cluster, host)?;
-        let options = codec::decode(body, OptionsText::MAX_ENCODED)?;
+        let Sealed { writer, generation, content: (version, options) } =
+            open_options(Self::FILE, file, cluster, host)?;
         Ok(Sealed { writer, generation, content: Self { version, options } })
     }
 }
