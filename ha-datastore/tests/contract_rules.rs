@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use common::storage_subject::{garble, serve, show, storage_facts, storage_stray};
+use common::vm_subject::{start_outcome, vm_facts, vm_stray, write_outcome};
 use common::{CLUSTER, Disk, GEOMETRY, HOME, TIMING, host, identity, machine, ms, term, uuid, vm};
-use ha_core::contract::{self, Ending, Facts, Subject, Validity, stray};
-use ha_core::operation::{ShareOutcome, StartOutcome, StopOutcome, TakeOutcome};
+use ha_core::contract::{self, Ending, Facts, Subject};
+use ha_core::operation::{ShareOutcome, StopOutcome, TakeOutcome};
 use ha_core::{HolderId, Incarnation, Instant, Random, StorageFault, VmCompletion, VmEpoch, VmRequest};
 use ha_datastore::format::{ListEntry, MarkerState, PoweronRecord, Protection, VmLockRecord};
 use ha_datastore::vm_lock::StartExpectation;
@@ -349,24 +350,11 @@ impl Subject for Starting {
                 }))
             }
             VmRequest::WriteRecord { token, offset, bytes, not_after, .. } => {
-                let outcome = match ending {
-                    _ if now > not_after => Err(StorageFault::Expired),
-                    Ending::Well => {
-                        self.written(offset, &bytes);
-                        Ok(())
-                    }
-                    Ending::Fault => Err(StorageFault::Unknown),
-                    Ending::Junk => Err(StorageFault::ReadBackDiffers),
-                };
-                VmCompletion::WriteRecord(token.complete(outcome))
+                let landed = || self.written(offset, &bytes);
+                VmCompletion::WriteRecord(token.complete(write_outcome(now, not_after, ending, landed)))
             }
             VmRequest::Start { token, not_after, .. } | VmRequest::Resume { token, not_after, .. } => {
-                VmCompletion::Start(token.complete(match ending {
-                    _ if now > not_after => StartOutcome::Expired,
-                    Ending::Well => StartOutcome::Running,
-                    Ending::Fault => StartOutcome::Failed,
-                    Ending::Junk => StartOutcome::HolderGone,
-                }))
+                VmCompletion::Start(token.complete(start_outcome(now, not_after, ending)))
             }
             VmRequest::ShareLock { token, .. } => {
                 VmCompletion::ShareLock(token.complete(ShareOutcome::NotRunning))
@@ -377,13 +365,7 @@ impl Subject for Starting {
     }
 
     fn stray(&mut self, random: &mut Random) -> Option<vm_lock::Input> {
-        let me = machine(1, 1);
-        Some(vm_lock::Input::Vm(match random.below(4) {
-            0 => VmCompletion::TakeLock(stray(random, me, TakeOutcome::Held)),
-            1 => VmCompletion::WriteRecord(stray(random, me, Ok(()))),
-            2 => VmCompletion::Start(stray(random, me, StartOutcome::Running)),
-            _ => VmCompletion::Stop(stray(random, me, StopOutcome::Stopped)),
-        }))
+        Some(vm_lock::Input::Vm(vm_stray(random)))
     }
 
     fn is_unknown_request(rejected: &vm_lock::Rejected) -> bool {
@@ -392,15 +374,8 @@ impl Subject for Starting {
 
     fn facts(output: &vm_lock::Output) -> Facts {
         match output {
-            vm_lock::Output::Vm(
-                VmRequest::TakeLock { not_after, .. }
-                | VmRequest::ShareLock { not_after, .. }
-                | VmRequest::WriteRecord { not_after, .. }
-                | VmRequest::Start { not_after, .. }
-                | VmRequest::Resume { not_after, .. }
-                | VmRequest::Stop { not_after, .. },
-            ) => Facts { validity: Validity::Until(*not_after), ..Facts::ASKED },
-            vm_lock::Output::Vm(VmRequest::Abandon { .. }) | vm_lock::Output::Event(_) => Facts::TOLD,
+            vm_lock::Output::Vm(request) => vm_facts(request),
+            vm_lock::Output::Event(_) => Facts::TOLD,
         }
     }
 }

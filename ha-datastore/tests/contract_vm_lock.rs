@@ -5,9 +5,10 @@
 mod common;
 
 use bytes::Bytes;
+use common::vm_subject::{start_outcome, vm_facts, vm_stray, write_outcome};
 use common::{identity, machine, moved_to, ms, new_home, uuid, vm};
-use ha_core::contract::{self, Ending, Facts, Subject, Validity, stray};
-use ha_core::operation::{ShareOutcome, StartOutcome, StopOutcome, TakeOutcome};
+use ha_core::contract::{self, Ending, Facts, Subject};
+use ha_core::operation::{ShareOutcome, StopOutcome, TakeOutcome};
 use ha_core::record::Generation;
 use ha_core::{
     DatastoreId, HolderId, HostId, Incarnation, Instant, Random, StorageFault, VmCompletion, VmEpoch, VmId,
@@ -76,49 +77,14 @@ impl Driver {
                 }))
             }
             VmRequest::WriteRecord { token, not_after, .. } => {
-                VmCompletion::WriteRecord(token.complete(match ending {
-                    _ if now > not_after => Err(StorageFault::Expired),
-                    Ending::Well => Ok(()),
-                    Ending::Fault => Err(StorageFault::Unknown),
-                    Ending::Junk => Err(StorageFault::ReadBackDiffers),
-                }))
+                VmCompletion::WriteRecord(token.complete(write_outcome(now, not_after, ending, || {})))
             }
             VmRequest::Start { token, not_after, .. } | VmRequest::Resume { token, not_after, .. } => {
-                VmCompletion::Start(token.complete(match ending {
-                    _ if now > not_after => StartOutcome::Expired,
-                    Ending::Well => StartOutcome::Running,
-                    Ending::Fault => StartOutcome::Failed,
-                    Ending::Junk => StartOutcome::HolderGone,
-                }))
+                VmCompletion::Start(token.complete(start_outcome(now, not_after, ending)))
             }
             VmRequest::Stop { token, .. } => VmCompletion::Stop(token.complete(StopOutcome::NotHere)),
             VmRequest::Abandon { .. } => return None,
         })
-    }
-}
-
-fn stray_completion(random: &mut Random) -> VmCompletion {
-    let me = machine(1, 1);
-    match random.below(5) {
-        0 => VmCompletion::TakeLock(stray(random, me, TakeOutcome::Held)),
-        1 => VmCompletion::ShareLock(stray(random, me, ShareOutcome::NotRunning)),
-        2 => VmCompletion::WriteRecord(stray(random, me, Ok(()))),
-        3 => VmCompletion::Start(stray(random, me, StartOutcome::Running)),
-        _ => VmCompletion::Stop(stray(random, me, StopOutcome::Stopped)),
-    }
-}
-
-fn request_facts(request: &VmRequest) -> Facts {
-    match request {
-        VmRequest::TakeLock { not_after, .. }
-        | VmRequest::ShareLock { not_after, .. }
-        | VmRequest::WriteRecord { not_after, .. }
-        | VmRequest::Start { not_after, .. }
-        | VmRequest::Resume { not_after, .. }
-        | VmRequest::Stop { not_after, .. } => {
-            Facts { validity: Validity::Until(*not_after), ..Facts::ASKED }
-        }
-        VmRequest::Abandon { .. } => Facts::TOLD,
     }
 }
 
@@ -140,7 +106,7 @@ macro_rules! subject {
         }
 
         fn stray(&mut self, random: &mut Random) -> Option<contract::Input<Self>> {
-            Some($input(stray_completion(random)))
+            Some($input(vm_stray(random)))
         }
 
         fn is_unknown_request(rejected: &Rejected) -> bool {
@@ -149,7 +115,7 @@ macro_rules! subject {
 
         fn facts(output: &$output) -> Facts {
             match output {
-                $vm(request) => request_facts(request),
+                $vm(request) => vm_facts(request),
                 $told => Facts::TOLD,
             }
         }

@@ -7,6 +7,7 @@ pub(crate) mod golden;
 pub(crate) mod owner;
 pub(crate) mod rig;
 pub(crate) mod storage_subject;
+pub(crate) mod vm_subject;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
