@@ -183,7 +183,7 @@ impl MarkerWriter {
         self.file.open();
         if let Some(in_doubt) = self.writing {
             if self.may_repeat(in_doubt, found, next) {
-                return self.file.repeat(now);
+                return self.repeat(now);
             }
             self.give_up(in_doubt);
         }
@@ -266,6 +266,11 @@ impl MarkerWriter {
         self.file.begin(now, (offset, bytes), false);
     }
 
+    /// Writes what is in doubt again, but not by what an old reading showed.
+    fn repeat(&mut self, now: Instant) {
+        if self.is_outdated(now) { self.file.read(now) } else { self.file.repeat(now) }
+    }
+
     /// Whether the last reading is too old to build upon: another host may have written since.
     fn is_outdated(&self, now: Instant) -> bool {
         self.read_at.is_none_or(|read_at| now.since(read_at) >= self.config.timing.storage_stall_max)
@@ -321,10 +326,8 @@ impl Machine for MarkerWriter {
 
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.file.on_time(now);
-        if self.file.must_repeat(now) && self.is_outdated(now) {
-            self.file.read(now);
-        } else if self.file.must_repeat(now) {
-            self.file.repeat(now);
+        if self.file.must_repeat(now) {
+            self.repeat(now);
         }
     }
 

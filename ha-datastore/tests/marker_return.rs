@@ -175,6 +175,24 @@ fn what_is_known_is_built_upon_until_it_is_as_old_as_a_stall() {
 }
 
 #[test]
+fn a_reading_that_hung_for_as_long_as_a_stall_shows_nothing() {
+    let max = TIMING.storage_stall_max;
+    let before = Instant::from_nanos(at(5_000).after(max).as_nanos() - 1);
+    for (answered, reads) in [(before, false), (at(5_000).after(max), true)] {
+        let mut host = Host::in_doubt();
+        host.regain_datastore();
+        host.writer.handle_timeout(at(5_000));
+        let Some(Output::Storage(hangs)) = host.writer.poll_output() else { panic!("it reads again") };
+        // It was carried out at once; its answer came late.
+        let done = host.disk.serve(at(5_000), hangs).unwrap();
+        host.writer.handle_input(answered, Input::Storage(done)).unwrap();
+        let next = host.writer.poll_output();
+        let is_read = matches!(next, Some(Output::Storage(StorageRequest::Read { .. })));
+        assert_eq!(is_read, reads, "{next:?}");
+    }
+}
+
+#[test]
 fn marks_that_wait_for_the_datastore_s_return_follow_on_each_other() {
     let mut host = Host::that_stops();
     host.lose_datastore();
