@@ -35,6 +35,8 @@ fn vsphere_keeps_the_times_of_fdm() {
     assert_eq!((plan.declared_min, plan.declared_max), (ms(15_000), ms(18_000)));
     assert_eq!(plan.lock_decides_after, ms(18_000));
     assert_eq!(plan.still_after, ms(14_000));
+    assert_eq!(plan.settled_max, ms(10_000 + 2 * 15_000));
+    assert_eq!(plan.settled_within(ms(3)), ms(40_006), "the last vote in, the claim out");
 }
 
 #[test]
@@ -255,6 +257,7 @@ fn the_plan_prints_as_a_table() {
     let line = |what: &str| text.lines().find(|line| line.starts_with(what)).unwrap().to_owned();
     assert!(line("host suspected").contains("300ms"), "{text}");
     assert!(line("every dead host is declared by").contains("950ms"), "{text}");
+    assert!(line("one master in each set of hosts in touch").contains("1.5s"), "{text}");
     assert!(!text.contains("never"), "{text}");
     let text = TimingPlan::validate(swift(), Capability::UNDECLARED).unwrap().to_string();
     assert_eq!(text.matches("never").count(), 3, "{text}");

@@ -51,6 +51,10 @@ pub struct TimingPlan {
     pub takeover: TakeoverPlan,
     /// What follows a master's death.
     pub failover: FailoverPlan,
+    /// Every set of hosts that hear each other both ways, and whose faults have stopped, has one master that all of
+    /// it follow, by then; counted from the end of the last fault. Travel comes on top:
+    /// [`TimingPlan::settled_within`].
+    pub settled_max: Duration,
 }
 
 /// What is known of a silent host's locks, and when.
@@ -110,7 +114,17 @@ impl TimingPlan {
             lock_decides_after: with,
             takeover,
             failover: FailoverPlan::of(&config, &takeover, &decide),
+            // The master that is out of reach is noticed; the election that follows may still count hosts that are
+            // gone, and end without a result; the next one decides (reliability 8.2, T1).
+            settled_max: config.master_lost.saturating_add(twice(config.election_window)),
         })
+    }
+
+    /// [`TimingPlan::settled_max`] on a network where no datagram travels longer than `max_delay`: the last vote
+    /// comes in, and the claim that ends the election goes out.
+    #[must_use]
+    pub fn settled_within(&self, max_delay: Duration) -> Duration {
+        self.settled_max.saturating_add(twice(max_delay))
     }
 }
 

@@ -23,7 +23,9 @@ impl fmt::Display for TimingPlan {
         let decides = Some(self.lock_decides_after).filter(|_| self.capability.rating.fences());
         row(f, "locks decide for an unknown host's machines", decides, "its suspicion")?;
         takeover(f, self)?;
-        failover(f, &self.failover)
+        failover(f, &self.failover)?;
+        let from = "the end of all faults, plus twice the longest travel";
+        row(f, "one master in each set of hosts in touch", Some(self.settled_max), from)
     }
 }
 
