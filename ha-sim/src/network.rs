@@ -2,56 +2,42 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use ha_agent::ConnectionId;
-use ha_core::{HostId, Random};
+use ha_core::HostId;
 
 use crate::Options;
+use crate::links::Links;
+use crate::noise::{Arrivals, Noise};
 
 /// One end of a stream.
 pub(crate) type End = (HostId, ConnectionId);
 
-/// Delays, losses and streams. Every random number is drawn from a stream named by the link and a counter, so
-/// that one event more or less elsewhere shifts nothing.
+/// Datagrams and streams between hosts.
 #[derive(Debug)]
 pub(crate) struct Network {
-    random: Random,
-    sent: BTreeMap<(HostId, HostId), u64>,
+    pub(crate) links: Links,
     streams: BTreeMap<End, End>,
     next_accepted: u64,
-    loss_per_mille: u16,
-    delay: Duration,
-    jitter: Duration,
+    noise: Noise,
 }
 
 impl Network {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
-            random: Random::from_seed(options.seed).fork(1),
-            sent: BTreeMap::new(),
+            links: Links::new(options.seed, options.hosts),
             streams: BTreeMap::new(),
             next_accepted: 0,
-            loss_per_mille: options.loss_per_mille,
-            delay: options.delay,
-            jitter: options.jitter,
+            noise: options.noise(),
         }
     }
 
-    /// How long a datagram travels; `None` if it is lost.
-    pub(crate) fn datagram(&mut self, from: HostId, to: HostId) -> Option<Duration> {
-        let mut random = self.draw(from, to);
-        let lost = random.below(1_000) < u64::from(self.loss_per_mille);
-        (!lost).then(|| self.delay + random.span_below(self.jitter))
+    /// When a datagram arrives, and when its copy does.
+    pub(crate) fn datagram(&mut self, from: HostId, to: HostId) -> Arrivals {
+        self.links.datagram(from, to, &self.noise).1
     }
 
     /// How long bytes of a stream travel: always the same, so that they stay in order.
     pub(crate) fn stream_delay(&self) -> Duration {
-        self.delay + self.jitter
-    }
-
-    fn draw(&mut self, from: HostId, to: HostId) -> Random {
-        let count = self.sent.entry((from, to)).or_default();
-        *count += 1;
-        let link = u64::from(from.number()) << 32 | u64::from(to.number());
-        self.random.fork(link).fork(*count)
+        self.noise.max_delay()
     }
 
     /// Joins a dialled stream to a new accepted one.

@@ -1,5 +1,6 @@
 use core::time::Duration;
 
+use crate::noise::Noise;
 use ha_core::{BootId, Capability, HostId, TimingConfig};
 
 /// What a world is made of.
@@ -13,6 +14,12 @@ pub struct Options {
     pub timing: TimingConfig,
     /// Of a thousand datagrams, how many are lost.
     pub loss_per_mille: u16,
+    /// Of a thousand datagrams that are not lost, how many arrive twice.
+    pub duplicate_per_mille: u16,
+    /// Of a thousand datagrams, how many travel for longer, up to `tail`.
+    pub tail_per_mille: u16,
+    /// The longest travel of those.
+    pub tail: Duration,
     /// How long a datagram or a stream's bytes travel at least.
     pub delay: Duration,
     /// How much longer they may travel.
@@ -34,11 +41,26 @@ impl Options {
             seed,
             timing,
             loss_per_mille: 0,
+            duplicate_per_mille: 0,
+            tail_per_mille: 0,
+            tail: Duration::ZERO,
             delay: Duration::from_micros(100),
             jitter: Duration::from_micros(50),
             capability: Capability::SAME_KERNEL,
             one_kernel: true,
             locks_bind: true,
+        }
+    }
+
+    /// What every link does to datagrams.
+    #[must_use]
+    pub fn noise(&self) -> Noise {
+        Noise {
+            loss_per_mille: self.loss_per_mille,
+            duplicate_per_mille: self.duplicate_per_mille,
+            tail_per_mille: self.tail_per_mille,
+            tail: self.tail,
+            ..Noise::calm(self.delay, self.jitter)
         }
     }
 

@@ -1,6 +1,6 @@
 use core::fmt::{self, Write};
 
-/// A running hash (FNV-1a, 64 bits) over everything that agents were told and asked for.
+/// A running hash (FNV-1a, 64 bits) over everything that hosts were told and asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Trace(u64);
 
@@ -12,6 +12,15 @@ impl Trace {
     pub(crate) fn note(&mut self, what: &dyn fmt::Debug) {
         let written = writeln!(self, "{what:?}");
         debug_assert!(written.is_ok(), "hashing cannot fail");
+    }
+
+    /// Whole words, for what happens too often to be written out as text. A word is mixed as one: its high half
+    /// is folded down, which a plain step of FNV would leave there.
+    pub(crate) fn words(&mut self, words: &[u64]) {
+        for word in words {
+            let mixed = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01B3);
+            self.0 = mixed ^ (mixed >> 32);
+        }
     }
 
     pub(crate) const fn hash(self) -> u64 {

@@ -1,34 +1,31 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
-use core::num::NonZeroU16;
 use core::time::Duration;
 
-use bytes::Bytes;
-use ha_agent::{
-    Agent, AgentConfig, Command, ConfigError, DatastoreEntry, Event, HostEntry, Input, Output, PingTarget,
-    Role,
-};
-use ha_core::operation::{
-    LockOutcome, LookOutcome, PingOutcome, ReadReply, ShareOutcome, ShareVmLock, StartOutcome, StopOutcome,
-    TakeOutcome,
-};
-use ha_core::wire::{Key, KeyRing, Security};
+use ha_agent::{Agent, Command, ConfigError, Event, Input, Role};
 use ha_core::{
-    BootId, ClusterId, DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant, Limits,
-    Machine, StorageCompletion, StorageRequest, Token, VmCompletion, VmDriverReport, VmId, VmRequest, VmUuid,
+    BootId, ClusterId, DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant, Machine,
+    StorageRequest, VmDriverReport, VmId, VmRequest, VmUuid,
 };
 use ha_datastore::format::{self, Geometry, VmLockRecord};
 
+mod config;
 mod faults;
+mod machines;
+mod outputs;
+mod storage;
+mod troubles;
 
+use config::{config, limits};
 use faults::Faults;
 
 use crate::Options;
-use crate::datastore::{Datastore, Locker};
+use crate::datastore::Datastore;
 use crate::host::Host;
-use crate::hypervisor::{Hypervisor, Instance};
+use crate::hypervisor::Hypervisor;
 use crate::network::{End, Network};
+use crate::scenario::Trouble;
 use crate::trace::Trace;
 
 /// The one datastore of every world so far.
@@ -57,6 +54,8 @@ pub(crate) enum Happening {
     Storage(HostId, StorageRequest),
     Vm(HostId, VmRequest),
     Dial(End, HostId),
+    TroubleBegins(Trouble),
+    TroubleEnds(Trouble),
 }
 
 /// A cluster on virtual time. See the [crate documentation](crate).
@@ -228,7 +227,11 @@ impl World {
                 None => happening,
             },
             Happening::Wake(host, _) if self.held(host).is_some() => return,
-            Happening::Wake(..) | Happening::Vm(..) | Happening::Dial(..) => happening,
+            Happening::Wake(..)
+            | Happening::Vm(..)
+            | Happening::Dial(..)
+            | Happening::TroubleBegins(_)
+            | Happening::TroubleEnds(_) => happening,
         };
         match happening {
             Happening::Tell(host, input) => self.tell(host, Some(input)),
@@ -240,11 +243,21 @@ impl World {
             Happening::Storage(host, request) => self.storage(host, request),
             Happening::Vm(host, request) => self.vm(host, request),
             Happening::Dial(from, to) => self.dial(from, to),
+            Happening::TroubleBegins(trouble) => self.trouble_begins(&trouble),
+            Happening::TroubleEnds(trouble) => self.trouble_ends(&trouble),
         }
     }
 
-    fn is_cut(&self, a: HostId, b: HostId) -> bool {
-        self.faults.cut_off.contains(&a) || self.faults.cut_off.contains(&b)
+    /// Whether nothing comes from one host to another.
+    fn is_cut(&self, from: HostId, to: HostId) -> bool {
+        self.faults.cut_off.contains(&from)
+            || self.faults.cut_off.contains(&to)
+            || self.network.links.is_cut(from, to)
+    }
+
+    /// Whether no stream and no ping gets through: both need both ways.
+    fn is_cut_somehow(&self, one: HostId, other: HostId) -> bool {
+        self.is_cut(one, other) || self.is_cut(other, one)
     }
 
     fn held(&mut self, host: HostId) -> Option<&mut Vec<Happening>> {
@@ -276,240 +289,5 @@ impl World {
             self.trace.note(&output);
             self.carry_out(id, output);
         }
-    }
-
-    fn carry_out(&mut self, host: HostId, output: Output) {
-        let stream = self.network.stream_delay();
-        match output {
-            Output::Transmit { to, bytes } => {
-                let cut = self.is_cut(host, to);
-                if let Some(delay) = self.network.datagram(host, to).filter(|_| !cut) {
-                    self.after(delay, Happening::Tell(to, Input::Datagram(bytes)));
-                }
-            }
-            Output::Connect { to, connection } => self.after(stream, Happening::Dial((host, connection), to)),
-            Output::Send { connection, bytes } => {
-                let other = self.network.other_end((host, connection));
-                if let Some((to, end)) = other.filter(|(to, _)| !self.is_cut(host, *to)) {
-                    self.after(stream, Happening::Tell(to, Input::StreamReceived(end, bytes)));
-                }
-            }
-            Output::Close(connection) => self.close((host, connection)),
-            Output::Storage(request) => self.after(STORAGE_DELAY, Happening::Storage(host, request)),
-            Output::Ping { token, target, timeout } => {
-                let answers = match target {
-                    PingTarget::Host(target) => {
-                        !self.is_cut(host, target) && self.hosts.get(&target).is_some_and(|host| host.powered)
-                    }
-                    PingTarget::IsolationAddress(_) => !self.faults.cut_off.contains(&host),
-                };
-                let (after, outcome) = if answers {
-                    (2 * stream, PingOutcome::Answered)
-                } else {
-                    (timeout, PingOutcome::Unanswered)
-                };
-                self.after(after, Happening::Tell(host, Input::Ping(token.complete(outcome))));
-            }
-            Output::Vm(request) => {
-                let delay = match request {
-                    VmRequest::TakeLock { .. } => SPAWN_DELAY,
-                    VmRequest::ShareLock { .. }
-                    | VmRequest::WriteRecord { .. }
-                    | VmRequest::Resume { .. }
-                    | VmRequest::Start { .. }
-                    | VmRequest::Abandon { .. }
-                    | VmRequest::Stop { .. } => STORAGE_DELAY,
-                };
-                self.after(delay, Happening::Vm(host, request));
-            }
-            Output::Event(event) => self.records.push(Record { at: self.now, host, event }),
-        }
-    }
-
-    fn dial(&mut self, from: End, to: HostId) {
-        if self.is_cut(from.0, to) {
-            let refused = Happening::Tell(from.0, Input::StreamClosed(from.1));
-            return self.after(Duration::from_secs(1), refused);
-        }
-        let listening = self.hosts.get(&to).is_some_and(|host| host.agent.is_some());
-        let delay = self.network.stream_delay();
-        if listening {
-            let (_, accepted) = self.network.connect(from, to);
-            self.after(Duration::ZERO, Happening::Tell(to, Input::StreamOpened(accepted)));
-            self.after(delay, Happening::Tell(from.0, Input::StreamOpened(from.1)));
-        } else {
-            self.after(delay, Happening::Tell(from.0, Input::StreamClosed(from.1)));
-        }
-    }
-
-    fn close(&mut self, end: End) {
-        if let Some((other, connection)) = self.network.close(end) {
-            let delay = self.network.stream_delay();
-            self.after(delay, Happening::Tell(other, Input::StreamClosed(connection)));
-        }
-    }
-
-    fn storage(&mut self, host: HostId, request: StorageRequest) {
-        let locker = Locker::Agent(host);
-        if self.agent(host).is_none() {
-            return;
-        }
-        let stalled = self.faults.stalled_writes.get(&host).map(|until| until.since(self.now));
-        if let (Some(span), StorageRequest::Write { .. }) = (stalled, &request)
-            && !span.is_zero()
-        {
-            return self.after(span, Happening::Storage(host, request));
-        }
-        let late = |not_after: Instant| self.now > not_after;
-        let done = match request {
-            StorageRequest::Write { token, not_after, .. } if late(not_after) => {
-                StorageCompletion::Write(token.complete(Err(ha_core::StorageFault::Expired)))
-            }
-            StorageRequest::Write { token, file, offset, bytes, .. } => {
-                StorageCompletion::Write(token.complete(self.datastore.write(&file, offset, &bytes)))
-            }
-            StorageRequest::Read { token, file, offset, length, .. } => {
-                let bytes = self.datastore.read(&file, offset, length);
-                let started = self.now.before(STORAGE_DELAY);
-                let reply = bytes.map(|bytes: Bytes| ReadReply { bytes, started });
-                StorageCompletion::Read(token.complete(reply))
-            }
-            StorageRequest::Lock { token, not_after, .. } if late(not_after) => {
-                StorageCompletion::Lock(token.complete(LockOutcome::Expired))
-            }
-            StorageRequest::Lock { token, file, .. } => {
-                let granted = self.datastore.lock(&file, locker);
-                let outcome = if granted { LockOutcome::Granted } else { LockOutcome::Held };
-                StorageCompletion::Lock(token.complete(outcome))
-            }
-            StorageRequest::Unlock { file } => {
-                self.datastore.unlock(&file, locker);
-                return;
-            }
-            StorageRequest::LookAtLock { token, file } => {
-                let started = self.now.before(STORAGE_DELAY);
-                let held = self.datastore.is_locked(&file);
-                let outcome = if held { LookOutcome::Held } else { LookOutcome::Free { started } };
-                StorageCompletion::LookAtLock(token.complete(outcome))
-            }
-        };
-        self.happen(Happening::Tell(host, Input::Storage(done)));
-    }
-
-    fn vm(&mut self, id: HostId, request: VmRequest) {
-        let now = self.now;
-        let Some(host) = self.hosts.get_mut(&id).filter(|host| host.powered) else { return };
-        let done = match request {
-            VmRequest::TakeLock { .. } if self.faults.hung_launches.contains(&id) => return,
-            VmRequest::Start { token, .. } if self.faults.failing_starts.contains_key(&id) => {
-                let span = self.faults.failing_starts.get(&id).copied().unwrap_or_default();
-                let failed = Input::Vm(VmCompletion::Start(token.complete(StartOutcome::Failed)));
-                return self.after(span, Happening::Tell(id, failed));
-            }
-            VmRequest::TakeLock { token, holder, vm, not_after } => {
-                let file = FileName::new(vm.home(), FileKind::VmLock(vm.clone()));
-                let outcome = if now > not_after {
-                    TakeOutcome::Expired
-                } else if self.datastore.lock(&file, Locker::Holder(id, holder)) {
-                    host.hypervisor.holders.insert(holder, vm);
-                    self.datastore.read(&file, 0, VmLockRecord::FILE).map_or_else(
-                        TakeOutcome::Fault,
-                        |record| TakeOutcome::Locked { record, same_file: true },
-                    )
-                } else {
-                    TakeOutcome::Held
-                };
-                VmCompletion::TakeLock(token.complete(outcome))
-            }
-            VmRequest::WriteRecord { token, holder, offset, bytes, not_after } => {
-                let written = match host.hypervisor.holders.get(&holder) {
-                    Some(_) if now > not_after => Err(ha_core::StorageFault::Expired),
-                    Some(vm) => {
-                        let file = FileName::new(vm.home(), FileKind::VmLock(vm.clone()));
-                        self.datastore.write(&file, offset, &bytes)
-                    }
-                    None => Err(ha_core::StorageFault::Missing),
-                };
-                VmCompletion::WriteRecord(token.complete(written))
-            }
-            VmRequest::Start { token, holder, epoch, not_after } => {
-                let outcome = match host.hypervisor.holders.remove(&holder) {
-                    Some(_) if now > not_after => {
-                        self.datastore.release(Locker::Holder(id, holder));
-                        StartOutcome::Expired
-                    }
-                    Some(vm) => {
-                        host.hypervisor.running.insert(vm.uuid(), Instance { epoch, holder });
-                        self.watch_over(vm.uuid());
-                        StartOutcome::Running
-                    }
-                    None => StartOutcome::HolderGone,
-                };
-                VmCompletion::Start(token.complete(outcome))
-            }
-            VmRequest::ShareLock { token, .. } => shares_nothing(token),
-            VmRequest::Resume { token, .. } => VmCompletion::Start(token.complete(StartOutcome::Failed)),
-            VmRequest::Abandon { holder } => {
-                host.hypervisor.holders.remove(&holder);
-                self.datastore.release(Locker::Holder(id, holder));
-                return;
-            }
-            VmRequest::Stop { token, vm, .. } => {
-                let outcome = match host.hypervisor.running.remove(&vm) {
-                    Some(instance) => {
-                        self.datastore.release(Locker::Holder(id, instance.holder));
-                        StopOutcome::Stopped
-                    }
-                    None => StopOutcome::NotHere,
-                };
-                VmCompletion::Stop(token.complete(outcome))
-            }
-        };
-        self.happen(Happening::Tell(id, Input::Vm(done)));
-    }
-
-    /// *Never twice*, by what the world itself knows.
-    fn watch_over(&mut self, vm: VmUuid) {
-        let running = self.hosts.values().filter(|host| host.hypervisor.running.contains_key(&vm)).count();
-        if running > 1 {
-            self.double_runs += 1;
-        }
-    }
-}
-
-/// No machine migrates here yet: this hypervisor shares no lock and takes no copy in.
-fn shares_nothing(token: Token<ShareVmLock>) -> VmCompletion {
-    VmCompletion::ShareLock(token.complete(ShareOutcome::Fault(ha_core::StorageFault::Unsupported)))
-}
-
-const fn limits() -> Limits {
-    Limits { vms_per_list: 64, vms_per_host: 32, ..Limits::DEFAULT }
-}
-
-fn config(options: &Options, host: HostId) -> AgentConfig {
-    let entry = |number: u32| HostEntry {
-        host: HostId::new(number),
-        moid: format!("host-{number}").parse().unwrap_or_else(|_| unreachable!("the text is well formed")),
-    };
-    let key = KeyRing::new(NonZeroU16::MIN, Key::from_bytes([7; 16]));
-    AgentConfig {
-        identity: Identity {
-            cluster: CLUSTER,
-            host,
-            boot: options.boot(host),
-            incarnation: Incarnation::new(1),
-        },
-        hosts: (1..=options.hosts).map(entry).collect(),
-        datastores: alloc::vec![DatastoreEntry {
-            datastore: DATASTORE,
-            capability: options.capability,
-            heartbeat: true,
-        }],
-        isolation_addresses: 1,
-        node_goodness: None,
-        timing: options.timing,
-        security: Security::Keyed(key),
-        limits: limits(),
-        seed: options.seed ^ u64::from(host.number()),
     }
 }

@@ -7,6 +7,7 @@ use core::time::Duration;
 use ha_agent::{Agent, ConfigError, Input};
 use ha_core::{HostId, Incarnation, Instant, VmDriverReport, VmUuid};
 
+use super::troubles::Kind;
 use super::{Happening, World, config};
 use crate::datastore::Locker;
 use crate::hypervisor::Hypervisor;
@@ -22,6 +23,12 @@ pub(super) struct Faults {
     pub(super) failing_starts: BTreeMap<HostId, Duration>,
     /// Hosts whose network is cut: nothing in or out, streams hang.
     pub(super) cut_off: BTreeSet<HostId>,
+    /// Hosts that no isolation address answers.
+    pub(super) no_address: BTreeSet<HostId>,
+    /// Hosts that are suspended, and since when.
+    pub(super) suspended: BTreeMap<HostId, Instant>,
+    /// How many planned troubles of a kind a host has now.
+    pub(super) troubled: BTreeMap<(HostId, Kind), u32>,
     /// How many agents were started after the first ones.
     restarts: u64,
 }
@@ -83,6 +90,43 @@ impl World {
             self.happen(happening);
         }
         self.tell(host, None);
+    }
+
+    /// Suspends a host as a laptop's lid would: nothing runs, and datagrams that arrive are lost.
+    pub fn suspend_host(&mut self, host: HostId) {
+        self.stop_agent(host);
+        self.faults.suspended.insert(host, self.now);
+    }
+
+    /// Lifts [`World::suspend_host`]. The agent is told how long it was.
+    pub fn resume_host(&mut self, host: HostId) {
+        let Some(since) = self.faults.suspended.remove(&host) else { return };
+        let gap = self.now.since(since);
+        if let Some(held) = self.held(host) {
+            held.retain(|happening| !matches!(happening, Happening::Tell(_, Input::Datagram(_))));
+            held.insert(0, Happening::Tell(host, Input::Resumed { gap }));
+        }
+        self.continue_agent(host);
+    }
+
+    /// Cuts one direction of one link. Streams and pings need both, so they hang.
+    pub fn cut_link(&mut self, from: HostId, to: HostId) {
+        self.network.links.cut(from, to);
+    }
+
+    /// Lifts one [`World::cut_link`]. Streams that hung meanwhile break.
+    pub fn mend_link(&mut self, from: HostId, to: HostId) {
+        self.network.links.mend(from, to);
+        if self.is_cut_somehow(from, to) {
+            return;
+        }
+        for end in self.network.ends_of(from) {
+            if self.network.other_end(end).is_some_and(|(other, _)| other == to) {
+                let delay = self.network.stream_delay();
+                self.after(delay, Happening::Tell(from, Input::StreamClosed(end.1)));
+                self.close(end);
+            }
+        }
     }
 
     /// Ends one virtual machine as a crash would.

@@ -1,0 +1,90 @@
+use core::fmt::Debug;
+
+use ha_core::wire::FrameKind;
+use ha_core::{HostId, Instant};
+
+use super::StartError;
+use crate::{Reign, Scenario, Stance};
+
+/// One life of one host, as the world of elections drives it. The production node is
+/// [`Elector`](super::Elector); broken ones show that the oracle notices.
+pub trait Node: Sized {
+    /// What travels between hosts.
+    type Frame: Clone + Debug;
+
+    /// Begins a life.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the scenario's configuration is none.
+    fn start(life: &Life<'_>, now: Instant) -> Result<Self, StartError>;
+
+    /// Something happens to the host.
+    fn tell(&mut self, now: Instant, news: News<Self::Frame>);
+
+    /// Time has passed.
+    fn tick(&mut self, now: Instant);
+
+    /// Takes the next thing that the host does.
+    fn act(&mut self) -> Option<Act<Self::Frame>>;
+
+    /// When to call [`Node::tick`] next.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// What the host is.
+    fn stance(&self) -> Stance;
+
+    /// The round that the embedder stores whenever the host has acknowledged a term.
+    fn round(&self) -> u64;
+
+    /// The incarnation and the sequence in a frame, as a third party reads them off the wire.
+    fn name(frame: &Self::Frame) -> (u64, u64);
+}
+
+/// What a life begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Life<'s> {
+    /// The run.
+    pub scenario: &'s Scenario,
+    /// The host.
+    pub host: HostId,
+    /// Which life it is, from 1.
+    pub incarnation: u64,
+    /// The round that an earlier life has stored.
+    pub stored_round: u64,
+}
+
+/// What can happen to a host.
+#[derive(Clone, Debug)]
+pub enum News<F> {
+    /// A frame has arrived, whatever it is worth.
+    Frame(F),
+    /// An isolation address has answered a ping that was sent then.
+    AddressAnswered(Instant),
+    /// The host is fit for a role now, or not any more.
+    Fit(bool),
+    /// The host owns this many datastores' lists.
+    OwnsLists(u32),
+    /// The host was suspended.
+    Resumed,
+}
+
+/// What a host does.
+#[derive(Clone, Debug)]
+pub enum Act<F> {
+    /// It sends a frame.
+    Send {
+        /// To whom.
+        to: HostId,
+        /// Of which kind.
+        kind: FrameKind,
+        /// What.
+        frame: F,
+    },
+    /// It begins to reign in a term.
+    Reigns(Reign),
+    /// It begins to follow a term.
+    Follows(Reign),
+    /// It pings its isolation addresses.
+    PingsAddress,
+}
