@@ -1,0 +1,84 @@
+//! A small share of `cargo run --release -p ha-sim --example elections -- --seeds 10000 --hosts 3..32`.
+
+use ha_sim::elections::{Elections, Elector};
+use ha_sim::scenario::Pace;
+use ha_sim::{Invariant, Scenario};
+
+fn run(seed: u64, hosts: u32) -> Option<String> {
+    let pace = Pace::ALL[usize::try_from(seed % 3).unwrap()];
+    let scenario = Scenario::generate(seed, hosts, pace);
+    let outcome = Elections::<Elector>::run(&scenario).unwrap();
+    outcome.violation.map(|violation| format!("{scenario}{violation}"))
+}
+
+#[test]
+fn every_component_and_every_core_settles_in_time_and_stays_so() {
+    for seed in 0..200 {
+        let hosts = 3 + u32::try_from(seed % 14).unwrap();
+        assert_eq!(run(seed, hosts), None);
+    }
+}
+
+#[test]
+fn larger_clusters_settle_as_well() {
+    for (seed, hosts) in [(1, 48), (2, 64), (3, 96)] {
+        assert_eq!(run(seed, hosts), None);
+    }
+}
+
+/// The seeds would be worth little if they did not make what they are to survive.
+#[test]
+fn the_generator_makes_every_trouble_and_every_ending() {
+    use ha_sim::scenario::Trouble;
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..400 {
+        let scenario = Scenario::generate(seed, 8, Pace::Swift);
+        for fault in &scenario.faults {
+            assert!(fault.at + fault.lasts <= scenario.calm_at, "every fault is over in time");
+            seen.insert(match &fault.what {
+                Trouble::Cut(links) => {
+                    let back = links.iter().filter(|(from, to)| links.contains(&(*to, *from))).count();
+                    if back == links.len() { "cut both ways" } else { "cut one way" }
+                }
+                Trouble::Down(_) => "down",
+                Trouble::Stopped(_) => "stopped",
+                Trouble::Suspended(_) => "suspended",
+                Trouble::AddressLost(_) => "address lost",
+                Trouble::Unfit(_) => "unfit",
+                Trouble::OwnsLists(..) => "owns lists",
+            });
+        }
+        let noise = &scenario.noise;
+        for (what, often) in [
+            ("lost", noise.loss_per_mille),
+            ("doubled", noise.duplicate_per_mille),
+            ("late", noise.tail_per_mille),
+        ] {
+            seen.extend((often > 0).then_some(what));
+        }
+        let ending = &scenario.ending;
+        let outside = 8 - ending.groups.iter().map(Vec::len).sum::<usize>() - ending.dead.len();
+        seen.insert(match (ending.groups.len(), outside, ending.dead.len()) {
+            (1, 0, 0) => "healed",
+            (1, 0, _) => "healed but for the dead",
+            (2, 0, _) => "split for ever",
+            (1, _, _) => "core",
+            _ => "nobody",
+        });
+    }
+    assert_eq!(seen.len(), 15, "{seen:?}");
+}
+
+/// The embedder stores a round, not a term: what a host followed before a restart is known in part only.
+#[test]
+#[ignore = "open in ha-election: `ElectionConfig::highest_round` should be the acknowledged term, host included"]
+fn a_restarted_host_never_goes_back_within_a_round() {
+    for (seed, hosts, pace) in
+        [(498, 21, Pace::ExactFdm), (2_134, 7, Pace::Vsphere), (2_208, 21, Pace::Swift)]
+    {
+        let scenario = Scenario::generate(seed, hosts, pace);
+        let outcome = Elections::<Elector>::run(&scenario).unwrap();
+        let found = outcome.violation.map(|violation| violation.invariant);
+        assert_ne!(found, Some(Invariant::TermsRiseOverLives), "{scenario}");
+    }
+}
