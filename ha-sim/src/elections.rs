@@ -250,7 +250,9 @@ impl<N: Node> Elections<N> {
                 self.tell(host, News::Frame(frame));
             }
             Happening::Intrudes(host, life, frame) => {
-                if self.slot(host).is_some_and(|slot| slot.incarnation == life) {
+                let reaches =
+                    |now| self.intruder.as_ref().is_some_and(|intruder| intruder.reaches(life, now));
+                if self.slot(host).is_some_and(|slot| reaches(slot.incarnation)) {
                     self.intrude(host, frame);
                 }
             }

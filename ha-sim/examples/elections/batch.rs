@@ -71,6 +71,9 @@ fn all(arguments: &Arguments) -> Result<Summary, Failed> {
             }
             let scenario = scenario(arguments, seed);
             let outcome = Elections::<Elector>::run(&scenario)?;
+            if let Some(violation) = &outcome.violation {
+                eprintln!("seed {seed} ({} hosts, {}): {violation}", scenario.hosts, scenario.pace);
+            }
             let mut summary = summary.lock().map_err(|_| "another thread has failed")?;
             summary.take(scenario, outcome);
             if !summary.failures.is_empty() && !arguments.keep_going {

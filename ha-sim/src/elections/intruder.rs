@@ -25,21 +25,35 @@ const LATEST: Duration = Duration::from_secs(60);
 /// Injects a datagram for every eighth that arrives.
 pub struct Intruder<N: Node> {
     injected: u64,
+    /// Whether what is for one life of a host may come in its next.
+    across_lives: bool,
     make: fn(&N::Frame, HostId, &mut Random) -> Option<N::Frame>,
     node: PhantomData<fn() -> N>,
 }
 
 impl Intruder<Elector> {
     /// One who replays, damages and forges frames of real bytes. Each comes within the life of the host that it is
-    /// for: a host that starts anew knows no sequences, so it cannot tell a recording until the genuine peer speaks,
-    /// and may send one probe for it.
+    /// for, and changes nothing there.
     #[must_use]
     pub fn without_key() -> Self {
-        Self { injected: 0, make: intrusion, node: PhantomData }
+        Self { injected: 0, across_lives: false, make: intrusion, node: PhantomData }
+    }
+
+    /// The same, who also waits until a host has started anew. Such a host knows no sequences, so it takes a recording
+    /// for new until the genuine peer speaks, and may send one probe for it: the run is another one, and must keep
+    /// every invariant all the same.
+    #[must_use]
+    pub fn across_lives() -> Self {
+        Self { across_lives: true, ..Self::without_key() }
     }
 }
 
 impl<N: Node> Intruder<N> {
+    /// Whether what was recorded in one life of a host still comes in this one.
+    pub(super) const fn reaches(&self, recorded: u64, lives: u64) -> bool {
+        self.across_lives || recorded == lives
+    }
+
     pub(super) const fn count(&self) -> u64 {
         self.injected
     }

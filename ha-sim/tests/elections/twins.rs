@@ -72,6 +72,19 @@ fn what_an_intruder_without_the_key_injects_changes_nothing() {
     assert!(injected > 20_000, "{injected}");
 }
 
+#[test]
+fn recordings_that_meet_a_new_life_break_nothing() {
+    let mut others = 0;
+    for seed in 0..60 {
+        let scenario = Scenario::generate(seed, 3 + u32::try_from(seed % 6).unwrap(), Pace::Swift);
+        let within = Elections::<Elector>::run_with(&scenario, Intruder::without_key()).unwrap();
+        let across = Elections::<Elector>::run_with(&scenario, Intruder::across_lives()).unwrap();
+        assert_eq!(across.violation, None, "{scenario}");
+        others += u32::from(within.trace_hash != across.trace_hash);
+    }
+    assert!(others > 0, "no recording met a new life");
+}
+
 /// S12. The numbers were written by another process.
 #[test]
 fn equal_seeds_give_equal_runs_in_this_process_and_in_any_other() {
