@@ -8,12 +8,15 @@ mod node;
 mod outcome;
 mod slot;
 mod troubles;
+mod watch;
+mod watched;
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use ha_core::operation::{LookAtLock, Ping};
 use ha_core::wire::FrameKind;
-use ha_core::{HostId, Instant};
+use ha_core::{Completion, HostId, Instant};
 
 pub use counts::Counts;
 pub use elector::{Elector, Frame};
@@ -24,7 +27,6 @@ pub use outcome::{Outcome, StartError};
 
 use crate::draw::Draws;
 use crate::links::{Links, place};
-use crate::noise::Noise;
 use crate::oracle::Oracle;
 use crate::queue::{Queue, Tie};
 use crate::scenario::all_hosts;
@@ -66,6 +68,8 @@ enum Happening<F> {
     /// For one life of the host.
     Intrudes(HostId, u64, F),
     Answered(HostId, u64, Instant),
+    Pinged(HostId, u64, Completion<Ping>),
+    Looked(HostId, u64, Completion<LookAtLock>),
     Wake(HostId),
 }
 
@@ -80,7 +84,9 @@ impl<F> Happening<F> {
             Self::Arrives(..) => 4,
             Self::Intrudes(..) => 5,
             Self::Answered(..) => 6,
-            Self::Wake(_) => 7,
+            Self::Pinged(..) => 7,
+            Self::Looked(..) => 8,
+            Self::Wake(_) => 9,
         }
     }
 }
@@ -178,19 +184,36 @@ impl<N: Node> Elections<N> {
         Ok(())
     }
 
-    /// Lets time pass until all groups are settled, at most for `limit`; how long it took, to the moment.
+    /// Lets time pass until something holds, at most for `limit`; how long it took, to the moment, or `None` if it
+    /// never held.
+    ///
+    /// # Errors
+    ///
+    /// As [`Elections::run_for`].
+    pub fn run_until(
+        &mut self,
+        limit: Duration,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Result<Option<Duration>, StartError> {
+        let (began, end) = (self.now, self.now.after(limit));
+        while !holds(self) {
+            let Some((at, happening)) = self.queue.next_until(end) else {
+                self.now = end;
+                return Ok(None);
+            };
+            self.now = at;
+            self.happen(happening)?;
+        }
+        Ok(Some(self.now.since(began)))
+    }
+
+    /// Lets time pass until all groups are settled, as [`Elections::run_until`].
     ///
     /// # Errors
     ///
     /// As [`Elections::run_for`].
     pub fn run_until_settled(&mut self, limit: Duration) -> Result<Option<Duration>, StartError> {
-        let (began, end) = (self.now, self.now.after(limit));
-        while self.oracle.settled_since().is_none() {
-            let Some((at, happening)) = self.queue.next_until(end) else { return Ok(None) };
-            self.now = at;
-            self.happen(happening)?;
-        }
-        Ok(Some(self.now.since(began)))
+        self.run_until(limit, |world| world.oracle.settled_since().is_some())
     }
 
     /// The virtual time since the start.
@@ -235,7 +258,8 @@ impl<N: Node> Elections<N> {
     }
 
     fn plan(&mut self, after: Duration, ids: u64, happening: Happening<N::Frame>) {
-        let tie = Tie { class: happening.class(), ids, counter: 0 };
+        // Requests of one host to another that are answered at one moment are answered in the order of asking.
+        let tie = Tie { class: happening.class(), ids, counter: self.now.as_nanos() };
         self.queue.plan(self.now.after(after), tie, happening);
     }
 
@@ -257,10 +281,10 @@ impl<N: Node> Elections<N> {
                 }
             }
             Happening::Answered(host, life, asked) => {
-                if self.slot(host).is_some_and(|slot| slot.incarnation == life) {
-                    self.tell(host, News::AddressAnswered(asked));
-                }
+                self.tell_life(host, life, News::AddressAnswered(asked));
             }
+            Happening::Pinged(host, life, done) => self.tell_life(host, life, News::Pinged(done)),
+            Happening::Looked(host, life, done) => self.tell_life(host, life, News::Looked(done)),
             Happening::Wake(host) => self.wake(host),
         }
         Ok(())
@@ -288,6 +312,13 @@ impl<N: Node> Elections<N> {
         }
         self.after_step(host);
         Ok(())
+    }
+
+    /// Hands news to a host if it still lives the life that asked for them.
+    fn tell_life(&mut self, host: HostId, life: u64, news: News<N::Frame>) {
+        if self.slot(host).is_some_and(|slot| slot.incarnation == life) {
+            self.tell(host, news);
+        }
     }
 
     /// Hands news to a host, or keeps them for a stopped one.
@@ -364,6 +395,8 @@ impl<N: Node> Elections<N> {
                     self.plan(travel, u64::from(from.number()), Happening::Answered(from, life, now));
                 }
             }
+            Act::Pings { token, host, timeout } => self.ping(from, host, token, timeout),
+            Act::Looks { token, host } => self.look(from, host, token),
         }
     }
 
@@ -383,11 +416,7 @@ impl<N: Node> Elections<N> {
         self.counts.count(now, kind);
         self.trace.words(&[now.as_nanos(), link, life, sequence, u64::from(kind.code())]);
         self.oracle.sends(now, from, to, (life, sequence));
-        let noise: &Noise = if self.calm && self.oracle.share_a_group(from, to) {
-            &self.scenario.calm
-        } else {
-            &self.scenario.noise
-        };
+        let noise = if self.is_calm(from, to) { &self.scenario.calm } else { &self.scenario.noise };
         let (number, arrivals) = self.links.datagram(from, to, noise);
         let both = [arrivals.copy.map(|span| (1, span)), arrivals.first.map(|span| (0, span))];
         let mut frame = Some(frame);
@@ -398,6 +427,11 @@ impl<N: Node> Elections<N> {
                 self.queue.plan(now.after(span), tie, Happening::Arrives(to, copy));
             }
         }
+    }
+
+    /// Whether the faults of this link have stopped.
+    fn is_calm(&self, from: HostId, to: HostId) -> bool {
+        self.calm && self.oracle.share_a_group(from, to)
     }
 
     fn slot(&self, host: HostId) -> Option<&Slot<N>> {

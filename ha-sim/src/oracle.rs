@@ -4,6 +4,8 @@
 //! about links and lives comes from the world.
 
 mod invariant;
+#[cfg(test)]
+mod tests;
 
 use alloc::collections::BTreeSet;
 use alloc::format;

@@ -32,6 +32,9 @@ pub struct Scenario {
     pub datastores: Vec<u32>,
     /// Whether an isolation address is configured.
     pub isolation_address: bool,
+    /// Whether hosts monitor their master, so that strong evidence of its end starts an election at once. Only a pace
+    /// that knows strong evidence has any.
+    pub strong_evidence: bool,
     /// What links do until the end, and after it to whoever is outside all groups.
     pub noise: Noise,
     /// What links do after that, within a group.
@@ -107,6 +110,7 @@ impl Scenario {
             pace,
             datastores: (0..hosts).map(|_| 2).collect(),
             isolation_address: true,
+            strong_evidence: false,
             noise: calm.clone(),
             calm,
             faults: Vec::new(),

@@ -7,10 +7,13 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use ha_core::wire::{Channel, Echo, FrameKind, Key, KeyRing, Opened, Security, Wire, WireConfig};
-use ha_core::{BootId, ClusterId, HostId, Identity, Incarnation, Instant, Machine, Round, Term};
+use ha_core::{
+    BootId, Capability, ClusterId, HostId, Identity, Incarnation, Instant, Machine, Round, Term, TimingPlan,
+};
 use ha_election::{Election, ElectionConfig, Event, Input, Message, MessageKind, Output, Probe, Role};
 
 use super::ledger::{Ledger, PlainFrame, Worth};
+use super::watch::{Finding, Watch};
 use super::{Act, Life, News, Node, StartError};
 use crate::scenario::all_hosts;
 use crate::{Reign, Stance};
@@ -22,12 +25,13 @@ const CLUSTER: ClusterId = ClusterId::from_bytes([0xC1; 16]);
 const KEY: Key = Key::from_bytes([7; 16]);
 
 /// The production election of one host, carried by what its embedder would be: frames with echoes, a slave's
-/// heartbeats, and the store of its round.
+/// heartbeats, its own monitor of the master, and the store of its round.
 #[derive(Debug)]
 pub struct Elector {
     host: HostId,
     election: Election,
     link: Link,
+    watch: Option<Watch>,
     heartbeat_period: Duration,
     datastores: u32,
     role: Role,
@@ -55,7 +59,7 @@ pub enum Frame {
 
 /// What was read from an accepted frame. Without a message it is a slave's heartbeat.
 struct Read {
-    from: HostId,
+    from: Identity,
     round: u64,
     message: Option<Message>,
     worth: Worth,
@@ -99,7 +103,9 @@ impl Elector {
             Link::Plain(Ledger::new(incarnation, scenario.hosts, echo_fresh, probe_spacing))
         };
         let place = crate::links::place(host).unwrap_or(usize::MAX);
+        let plan = TimingPlan::validate(timing, Capability::SAME_KERNEL)?;
         let mut elector = Self {
+            watch: Watch::new(now, identity(host, incarnation), &plan).filter(|_| scenario.strong_evidence),
             host,
             role: election.role(),
             election,
@@ -121,7 +127,11 @@ impl Elector {
     }
 
     fn on_frame(&mut self, now: Instant, frame: &Frame) {
-        let Some(Read { from, round, message, worth }) = self.open(now, frame) else { return };
+        let Some(Read { from: sender, round, message, worth }) = self.open(now, frame) else { return };
+        let from = sender.host;
+        if let Some(watch) = self.watch.as_mut().filter(|_| worth.echoes.is_some()) {
+            watch.heard(now, sender);
+        }
         if worth.probe {
             self.send(now, from, FrameKind::Probe, Some(Message::Probe(Probe { following: None })));
         }
@@ -156,12 +166,18 @@ impl Elector {
                 };
                 let round = received.term?.round.number();
                 let worth = Worth { echoes, probe: received.probe };
-                Some(Read { from: received.from, round, message, worth })
+                let from = identity(received.from, received.incarnation.number());
+                Some(Read { from, round, message, worth })
             }
             (Link::Plain(ledger), Frame::Plain(plain)) => {
                 let worth = ledger.open(now, plain)?;
                 let message = plain.message.as_deref().cloned();
-                Some(Read { from: plain.from, round: plain.round, message, worth })
+                Some(Read {
+                    from: identity(plain.from, plain.incarnation),
+                    round: plain.round,
+                    message,
+                    worth,
+                })
             }
             (Link::Sealed(_), Frame::Plain(_)) | (Link::Plain(_), Frame::Sealed(_)) => None,
         }
@@ -194,8 +210,44 @@ impl Elector {
         }
     }
 
-    /// Carries out what the election asks for, then what its role asks for.
+    /// Carries out what the monitor and the election ask for, then what the role asks for.
     fn settle(&mut self, now: Instant) {
+        self.follow_watch(now);
+        self.follow_election(now);
+        let role = self.election.role();
+        if role != self.role {
+            self.role = role;
+            self.next_beat = matches!(role, Role::Slave { .. }).then_some(now);
+        }
+        if let Role::Slave { master, .. } = role {
+            if let Some(watch) = &mut self.watch {
+                watch.master(now, master);
+            }
+            self.beat(now, master);
+        }
+        self.follow_watch(now);
+    }
+
+    fn follow_watch(&mut self, now: Instant) {
+        while let Some(finding) = self.watch.as_mut().and_then(Watch::find) {
+            match finding {
+                Finding::Act(act) => self.acts.push_back(act),
+                Finding::Election(input) => {
+                    self.input(now, input);
+                    self.follow_election(now);
+                }
+            }
+        }
+    }
+
+    fn beat(&mut self, now: Instant, master: HostId) {
+        if self.next_beat.is_some_and(|due| due <= now) {
+            self.next_beat = Some(now.after(self.heartbeat_period));
+            self.send(now, master, FrameKind::Heartbeat, None);
+        }
+    }
+
+    fn follow_election(&mut self, now: Instant) {
         while let Some(output) = self.election.poll_output() {
             match output {
                 Output::Transmit { to, message } => {
@@ -208,17 +260,6 @@ impl Elector {
                 }
                 Output::Event(event) => self.on_event(event),
             }
-        }
-        let role = self.election.role();
-        if role != self.role {
-            self.role = role;
-            self.next_beat = matches!(role, Role::Slave { .. }).then_some(now);
-        }
-        if let (Role::Slave { master, .. }, Some(due)) = (role, self.next_beat)
-            && due <= now
-        {
-            self.next_beat = Some(now.after(self.heartbeat_period));
-            self.send(now, master, FrameKind::Heartbeat, None);
         }
     }
 
@@ -248,6 +289,16 @@ impl Node for Elector {
         match news {
             News::Frame(frame) => self.on_frame(now, &frame),
             News::AddressAnswered(asked) => self.input(now, Input::AddressAnswered { asked }),
+            News::Pinged(done) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.pinged(now, done);
+                }
+            }
+            News::Looked(done) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.looked(now, done);
+                }
+            }
             News::Fit(eligible) => {
                 let connected_datastores = self.datastores;
                 self.input(now, Input::Standing { connected_datastores, eligible });
@@ -259,6 +310,9 @@ impl Node for Elector {
     }
 
     fn tick(&mut self, now: Instant) {
+        if let Some(watch) = &mut self.watch {
+            watch.tick(now);
+        }
         self.election.handle_timeout(now);
         self.settle(now);
     }
@@ -269,7 +323,8 @@ impl Node for Elector {
 
     fn deadline(&self) -> Option<Instant> {
         let election = self.election.poll_timeout().map(|deadline| deadline.at);
-        [election, self.next_beat].into_iter().flatten().min()
+        let watch = self.watch.as_ref().and_then(Watch::deadline);
+        [election, watch, self.next_beat].into_iter().flatten().min()
     }
 
     fn stance(&self) -> Stance {

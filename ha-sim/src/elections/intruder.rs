@@ -13,7 +13,7 @@ use ha_election::{Claim, Message, Rank};
 
 use super::elector::identity;
 use super::node::{News, Node};
-use super::{Elections, Elector, Frame, Happening};
+use super::{Elections, Frame, Happening};
 use crate::draw::Stream;
 use crate::noise::log_uniform;
 use crate::queue::Tie;
@@ -31,7 +31,7 @@ pub struct Intruder<N: Node> {
     node: PhantomData<fn() -> N>,
 }
 
-impl Intruder<Elector> {
+impl<N: Node<Frame = Frame>> Intruder<N> {
     /// One who replays, damages and forges frames of real bytes. Each comes within the life of the host that it is
     /// for, and changes nothing there.
     #[must_use]

@@ -1,7 +1,9 @@
 use core::fmt::Debug;
+use core::time::Duration;
 
+use ha_core::operation::{LookAtLock, Ping};
 use ha_core::wire::FrameKind;
-use ha_core::{HostId, Instant};
+use ha_core::{Completion, HostId, Instant, Token};
 
 use super::StartError;
 use crate::{Reign, Scenario, Stance};
@@ -55,12 +57,16 @@ pub struct Life<'s> {
 }
 
 /// What can happen to a host.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum News<F> {
     /// A frame has arrived, whatever it is worth.
     Frame(F),
     /// An isolation address has answered a ping that was sent then.
     AddressAnswered(Instant),
+    /// A ping was answered or not.
+    Pinged(Completion<Ping>),
+    /// A look at a lock has ended.
+    Looked(Completion<LookAtLock>),
     /// The host is fit for a role now, or not any more.
     Fit(bool),
     /// The host owns this many datastores' lists.
@@ -70,7 +76,7 @@ pub enum News<F> {
 }
 
 /// What a host does.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Act<F> {
     /// It sends a frame.
     Send {
@@ -87,4 +93,20 @@ pub enum Act<F> {
     Follows(Reign),
     /// It pings its isolation addresses.
     PingsAddress,
+    /// It pings a host.
+    Pings {
+        /// Answers the request.
+        token: Token<Ping>,
+        /// The host.
+        host: HostId,
+        /// How long to wait for the answer.
+        timeout: Duration,
+    },
+    /// It looks whether a host's heartbeat file is locked.
+    Looks {
+        /// Answers the request.
+        token: Token<LookAtLock>,
+        /// The host.
+        host: HostId,
+    },
 }

@@ -33,6 +33,7 @@ impl Scenario {
             faults,
             calm_at,
             ending: ending(random, hosts),
+            strong_evidence: random.below(2) == 0,
         }
     }
 }

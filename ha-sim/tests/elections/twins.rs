@@ -10,8 +10,42 @@ use ha_core::Instant;
 #[derive(Debug)]
 struct Plain(Elector);
 
+/// One that heeds frames that are too short to be any.
+#[derive(Debug)]
+struct Gullible(Elector);
+
+macro_rules! as_elector {
+    () => {
+        type Frame = Frame;
+
+        fn tick(&mut self, now: Instant) {
+            self.0.tick(now);
+        }
+
+        fn act(&mut self) -> Option<Act<Frame>> {
+            self.0.act()
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            self.0.deadline()
+        }
+
+        fn stance(&self) -> Stance {
+            self.0.stance()
+        }
+
+        fn round(&self) -> u64 {
+            self.0.round()
+        }
+
+        fn name(frame: &Frame) -> (u64, u64) {
+            Elector::name(frame)
+        }
+    };
+}
+
 impl Node for Plain {
-    type Frame = Frame;
+    as_elector!();
 
     fn start(life: &Life<'_>, now: Instant) -> Result<Self, StartError> {
         Elector::start_with(life, now, false).map(Self)
@@ -20,29 +54,18 @@ impl Node for Plain {
     fn tell(&mut self, now: Instant, news: News<Frame>) {
         self.0.tell(now, news);
     }
+}
 
-    fn tick(&mut self, now: Instant) {
-        self.0.tick(now);
+impl Node for Gullible {
+    as_elector!();
+
+    fn start(life: &Life<'_>, now: Instant) -> Result<Self, StartError> {
+        Elector::start(life, now).map(Self)
     }
 
-    fn act(&mut self) -> Option<Act<Frame>> {
-        self.0.act()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.0.deadline()
-    }
-
-    fn stance(&self) -> Stance {
-        self.0.stance()
-    }
-
-    fn round(&self) -> u64 {
-        self.0.round()
-    }
-
-    fn name(frame: &Frame) -> (u64, u64) {
-        Elector::name(frame)
+    fn tell(&mut self, now: Instant, news: News<Frame>) {
+        let short = matches!(&news, News::Frame(Frame::Sealed(bytes)) if bytes.len() < 120);
+        self.0.tell(now, if short { News::Resumed } else { news });
     }
 }
 
@@ -70,6 +93,15 @@ fn what_an_intruder_without_the_key_injects_changes_nothing() {
         assert_eq!((alone.violation, alone.counts), (beset.violation, beset.counts));
     }
     assert!(injected > 20_000, "{injected}");
+}
+
+#[test]
+fn a_host_that_heeds_forgeries_is_noticed() {
+    let scenario = Scenario::generate(1, 4, Pace::Swift);
+    let alone = Elections::<Gullible>::run(&scenario).unwrap();
+    let beset = Elections::<Gullible>::run_with(&scenario, Intruder::without_key()).unwrap();
+    assert_eq!(alone, Elections::<Gullible>::run(&scenario).unwrap());
+    assert_ne!(alone.trace_hash, beset.trace_hash);
 }
 
 #[test]
