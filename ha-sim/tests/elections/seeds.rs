@@ -1,8 +1,11 @@
 //! A small share of `cargo run --release -p ha-sim --example elections -- --seeds 10000 --hosts 3..32`.
 
+use core::time::Duration;
+
+use ha_core::HostId;
+use ha_sim::Scenario;
 use ha_sim::elections::{Elections, Elector};
-use ha_sim::scenario::Pace;
-use ha_sim::{Invariant, Scenario};
+use ha_sim::scenario::{Fault, Pace, Trouble};
 
 fn run(seed: u64, hosts: u32) -> Option<String> {
     let pace = Pace::ALL[usize::try_from(seed % 3).unwrap()];
@@ -29,7 +32,6 @@ fn larger_clusters_settle_as_well() {
 /// The seeds would be worth little if they did not make what they are to survive.
 #[test]
 fn the_generator_makes_every_trouble_and_every_ending() {
-    use ha_sim::scenario::Trouble;
     let mut seen = std::collections::BTreeSet::new();
     for seed in 0..400 {
         let scenario = Scenario::generate(seed, 8, Pace::Swift);
@@ -69,16 +71,20 @@ fn the_generator_makes_every_trouble_and_every_ending() {
     assert_eq!(seen.len(), 15, "{seen:?}");
 }
 
-/// The embedder stores a round, not a term: what a host followed before a restart is known in part only.
+/// The embedder stores a round, not a term: what a host followed before a restart is known in part only. Host-2 is
+/// alone and reigns in 1@host-2, the others follow 1@host-4; host-1 restarts when they meet, and may hear host-2 first.
 #[test]
 #[ignore = "open in ha-election: `ElectionConfig::highest_round` should be the acknowledged term, host included"]
 fn a_restarted_host_never_goes_back_within_a_round() {
-    for (seed, hosts, pace) in
-        [(498, 21, Pace::ExactFdm), (2_134, 7, Pace::Vsphere), (2_208, 21, Pace::Swift)]
-    {
-        let scenario = Scenario::generate(seed, hosts, pace);
+    let alone = (1..=4).filter(|n| *n != 2).flat_map(|n| [(n, 2), (2, n)]);
+    let links: Vec<_> = alone.map(|(from, to)| (HostId::new(from), HostId::new(to))).collect();
+    for late in 0..100 {
+        let millis = Duration::from_millis;
+        let cut = Fault { at: Duration::ZERO, lasts: millis(600), what: Trouble::Cut(links.clone()) };
+        let down = Fault { at: millis(550), lasts: millis(late), what: Trouble::Down(HostId::new(1)) };
+        let quiet = Scenario::quiet(4, 1, Pace::Swift);
+        let scenario = Scenario { faults: vec![cut, down], calm_at: millis(700), ..quiet };
         let outcome = Elections::<Elector>::run(&scenario).unwrap();
-        let found = outcome.violation.map(|violation| violation.invariant);
-        assert_ne!(found, Some(Invariant::TermsRiseOverLives), "{scenario}");
+        assert_eq!(outcome.violation, None, "{scenario}");
     }
 }
