@@ -70,6 +70,7 @@ enum Happening<F> {
     Answered(HostId, u64, Instant),
     Pinged(HostId, u64, Completion<Ping>),
     Looked(HostId, u64, Completion<LookAtLock>),
+    Stored(HostId, u64, u64),
     Wake(HostId),
 }
 
@@ -86,7 +87,8 @@ impl<F> Happening<F> {
             Self::Answered(..) => 6,
             Self::Pinged(..) => 7,
             Self::Looked(..) => 8,
-            Self::Wake(_) => 9,
+            Self::Stored(..) => 9,
+            Self::Wake(_) => 10,
         }
     }
 }
@@ -285,6 +287,7 @@ impl<N: Node> Elections<N> {
             }
             Happening::Pinged(host, life, done) => self.tell_life(host, life, News::Pinged(done)),
             Happening::Looked(host, life, done) => self.tell_life(host, life, News::Looked(done)),
+            Happening::Stored(host, life, round) => self.stored(host, life, round),
             Happening::Wake(host) => self.wake(host),
         }
         Ok(())
@@ -379,13 +382,12 @@ impl<N: Node> Elections<N> {
         let now = self.now;
         match act {
             Act::Send { to, kind, frame } => self.send(from, to, kind, frame),
-            Act::Reigns(reign) => {
-                self.store_round(from);
-                self.oracle.reigns(now, from, reign);
-            }
-            Act::Follows(reign) => {
-                self.store_round(from);
-                self.oracle.follows(now, from, reign);
+            Act::Reigns(reign) => self.oracle.reigns(now, from, reign),
+            Act::Follows(reign) => self.oracle.follows(now, from, reign),
+            Act::Stores(round) => {
+                let life = self.slot(from).map_or(0, |slot| slot.incarnation);
+                let (takes, ids) = (self.scenario.store_takes, u64::from(from.number()));
+                self.plan(takes, ids, Happening::Stored(from, life, round));
             }
             Act::PingsAddress => {
                 let travel = self.scenario.calm.max_delay() * 2;
@@ -400,12 +402,14 @@ impl<N: Node> Elections<N> {
         }
     }
 
-    /// The embedder stores the round whenever a term was acknowledged.
-    fn store_round(&mut self, host: HostId) {
+    /// A round is durable, if the life that asked for it still lives: what is on its way when a host crashes is lost.
+    fn stored(&mut self, host: HostId, life: u64, round: u64) {
         if let Some(slot) = place(host).and_then(|place| self.slots.get_mut(place))
-            && let Some(node) = &slot.node
+            && slot.incarnation == life
+            && slot.node.is_some()
         {
-            slot.stored_round = node.round();
+            slot.stored_round = slot.stored_round.max(round);
+            self.tell(host, News::Stored(round));
         }
     }
 

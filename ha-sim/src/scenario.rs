@@ -35,6 +35,8 @@ pub struct Scenario {
     /// Whether hosts monitor their master, so that strong evidence of its end starts an election at once. Only a pace
     /// that knows strong evidence has any.
     pub strong_evidence: bool,
+    /// How long a host takes to make a round durable. What is on its way when it crashes is lost.
+    pub store_takes: Duration,
     /// What links do until the end, and after it to whoever is outside all groups.
     pub noise: Noise,
     /// What links do after that, within a group.
@@ -111,6 +113,7 @@ impl Scenario {
             datastores: (0..hosts).map(|_| 2).collect(),
             isolation_address: true,
             strong_evidence: false,
+            store_takes: Duration::ZERO,
             noise: calm.clone(),
             calm,
             faults: Vec::new(),

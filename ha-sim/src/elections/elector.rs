@@ -263,10 +263,21 @@ impl Elector {
         }
     }
 
+    /// As `ha_election` asks of its embedder at these events.
+    fn store(&mut self) {
+        self.acts.push_back(Act::Stores(self.election.highest_round().number()));
+    }
+
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Reigning { term } => self.acts.push_back(Act::Reigns(reign(term))),
-            Event::Following { term, .. } => self.acts.push_back(Act::Follows(reign(term))),
+            Event::Reigning { term } => {
+                self.acts.push_back(Act::Reigns(reign(term)));
+                self.store();
+            }
+            Event::Following { term, .. } => {
+                self.acts.push_back(Act::Follows(reign(term)));
+                self.store();
+            }
             Event::AddressCheckWanted => self.acts.push_back(Act::PingsAddress),
             Event::RoleChanged { .. }
             | Event::RightsChanged { .. }
@@ -305,6 +316,8 @@ impl Node for Elector {
             }
             News::OwnsLists(count) => self.input(now, Input::ListsOwned { count }),
             News::Resumed => self.input(now, Input::Resumed),
+            // The election does not wait for it yet.
+            News::Stored(_) => {}
         }
         self.settle(now);
     }
@@ -334,10 +347,6 @@ impl Node for Elector {
             Role::Slave { term, .. } => Stance::Follows(reign(term)),
             Role::Master { term } => Stance::Reigns(reign(term)),
         }
-    }
-
-    fn round(&self) -> u64 {
-        self.election.highest_round().number()
     }
 
     /// From the bytes at the offsets that `WIRE.md` gives, not by the code that wrote them.

@@ -36,9 +36,6 @@ pub trait Node: Sized {
     /// What the host is.
     fn stance(&self) -> Stance;
 
-    /// The round that the embedder stores whenever the host has acknowledged a term.
-    fn round(&self) -> u64;
-
     /// The incarnation and the sequence in a frame, as a third party reads them off the wire.
     fn name(frame: &Self::Frame) -> (u64, u64);
 }
@@ -52,7 +49,7 @@ pub struct Life<'s> {
     pub host: HostId,
     /// Which life it is, from 1.
     pub incarnation: u64,
-    /// The round that an earlier life has stored.
+    /// The highest round that an earlier life made durable.
     pub stored_round: u64,
 }
 
@@ -67,6 +64,8 @@ pub enum News<F> {
     Pinged(Completion<Ping>),
     /// A look at a lock has ended.
     Looked(Completion<LookAtLock>),
+    /// This round is durable now, as was asked for.
+    Stored(u64),
     /// The host is fit for a role now, or not any more.
     Fit(bool),
     /// The host owns this many datastores' lists.
@@ -91,6 +90,8 @@ pub enum Act<F> {
     Reigns(Reign),
     /// It begins to follow a term.
     Follows(Reign),
+    /// It makes a round durable, for its next life.
+    Stores(u64),
     /// It pings its isolation addresses.
     PingsAddress,
     /// It pings a host.

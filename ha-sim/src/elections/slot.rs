@@ -57,7 +57,12 @@ impl<N: Node> Slot<N> {
         }
         let is_local = match news {
             News::Frame(_) | News::AddressAnswered(_) => false,
-            News::Pinged(_) | News::Looked(_) | News::Fit(_) | News::OwnsLists(_) | News::Resumed => true,
+            News::Pinged(_)
+            | News::Looked(_)
+            | News::Stored(_)
+            | News::Fit(_)
+            | News::OwnsLists(_)
+            | News::Resumed => true,
         };
         let room = self.suspended == 0 && self.waiting.len() < SOCKET;
         if self.node.is_some() && (is_local || room) {

@@ -22,6 +22,9 @@ impl fmt::Display for Scenario {
         let [lost, doubled, late] = [noise.loss_per_mille, noise.duplicate_per_mille, noise.tail_per_mille]
             .map(|n| f64::from(n) / 10.0);
         writeln!(f, "lost {lost} %, doubled {doubled} %, late {late} % by up to {:?}", noise.tail)?;
+        if !self.store_takes.is_zero() {
+            writeln!(f, "a round is durable {:?} after it was stored", self.store_takes)?;
+        }
         for Fault { at, lasts, what } in &self.faults {
             writeln!(f, "{}  for {lasts:?}: {what}", Seconds(*at))?;
         }

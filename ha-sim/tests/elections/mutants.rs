@@ -116,10 +116,6 @@ impl<const PLAY: usize> Node for Puppet<PLAY> {
         self.stance
     }
 
-    fn round(&self) -> u64 {
-        0
-    }
-
     fn name(frame: &(u64, u64)) -> (u64, u64) {
         *frame
     }

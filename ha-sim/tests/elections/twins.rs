@@ -34,10 +34,6 @@ macro_rules! as_elector {
             self.0.stance()
         }
 
-        fn round(&self) -> u64 {
-            self.0.round()
-        }
-
         fn name(frame: &Frame) -> (u64, u64) {
             Elector::name(frame)
         }
