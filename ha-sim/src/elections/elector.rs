@@ -121,7 +121,7 @@ impl Elector {
     }
 
     fn input(&mut self, now: Instant, input: Input) {
-        // Only inputs that name a host can be rejected, and none of ours does.
+        // Only an input that names a host outside the list can be rejected, and ours name none.
         let taken = self.election.handle_input(now, input);
         debug_assert!(taken.is_ok(), "{taken:?}");
     }
