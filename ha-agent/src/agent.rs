@@ -343,6 +343,7 @@ impl Machine for Agent {
             Input::StreamClosed(connection) => self.on_stream_closed(now, connection),
             Input::Storage(done) => self.on_storage(now, done)?,
             Input::Ping(done) => self.on_ping(now, done)?,
+            Input::RoundStored { round } => self.on_round_stored(now, round)?,
             Input::Vm(done) => self.starts.handle(now, done)?,
             Input::Driver(report) => self.on_driver(now, report),
             Input::Command(command) => self.on_command(now, command),
@@ -393,7 +394,6 @@ fn election_config(config: &AgentConfig) -> ElectionConfig {
         isolation_address_configured: config.isolation_addresses > 0,
         timing: config.timing,
         seed: config.seed,
-        // The owner's term in every list that is read raises it before anything is written.
-        highest_round: ha_core::Round::ZERO,
+        highest_round: config.highest_round,
     }
 }

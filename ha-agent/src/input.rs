@@ -3,8 +3,8 @@ use core::time::Duration;
 
 use ha_core::operation::Ping;
 use ha_core::{
-    BootId, Completion, DatastoreId, HostId, Incarnation, StorageCompletion, VmCompletion, VmDriverReport,
-    VmId,
+    BootId, Completion, DatastoreId, HostId, Incarnation, Round, StorageCompletion, VmCompletion,
+    VmDriverReport, VmId,
 };
 use ha_datastore::format::OwnerDamage;
 
@@ -25,6 +25,11 @@ pub enum Input {
     Storage(StorageCompletion),
     /// A ping was answered or not.
     Ping(Completion<Ping>),
+    /// The round of the last [`Output::StoreRound`](crate::Output::StoreRound) is durable.
+    RoundStored {
+        /// The round, as it was asked for.
+        round: Round,
+    },
     /// The driver of virtual machines answered.
     Vm(VmCompletion),
     /// The driver of virtual machines reports.

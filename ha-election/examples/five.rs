@@ -141,6 +141,8 @@ impl World {
         for output in outputs {
             match output {
                 Output::Transmit { to, message } => self.send(from, to, Some(message)),
+                // Nobody restarts here, so nothing has to outlive anything.
+                Output::StoreRound { round } => self.input(from, Input::RoundStored { round }),
                 // All addresses answer at once.
                 Output::Event(Event::AddressCheckWanted) => {
                     self.input(from, Input::AddressAnswered { asked: self.now });

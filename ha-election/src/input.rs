@@ -59,6 +59,11 @@ pub enum Input {
         /// The round.
         round: Round,
     },
+    /// The round of the last [`Output::StoreRound`](crate::Output::StoreRound) is durable.
+    RoundStored {
+        /// The round, as it was asked for.
+        round: Round,
+    },
     /// How many datastores' lists this host owns, for claims.
     ListsOwned {
         /// How many.
@@ -78,5 +83,11 @@ pub enum Rejected {
     UnknownHost {
         /// The host.
         host: HostId,
+    },
+    /// The input answers a request that was not made, or that has been answered.
+    #[error("storing {round} was not asked for, or has been answered")]
+    NotAskedToStore {
+        /// The round.
+        round: Round,
     },
 }

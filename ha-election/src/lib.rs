@@ -15,7 +15,9 @@
 //!   host of the list has voted or need not be waited for: proven dead ([`Input::HostDead`]), or the lost master,
 //!   which has left a heartbeat period of candidacies unanswered; alive, it would have claimed at once.
 //! * A **master** transmits its [`Claim`] to every host of the list every heartbeat period; that is also its
-//!   heartbeat. Its term has a round above every round it knows.
+//!   heartbeat. Its term has a round above every round it knows, and that round is durable before the term is
+//!   claimed ([`Output::StoreRound`]): no crash makes a host reign twice in one term. When a master is lost, every
+//!   candidate has its successor's round stored with its first candidacy, so that no failover waits for a disk.
 //! * A **slave** follows the highest term that was claimed to it both ways, and starts an election when the
 //!   claims fall silent for `master_lost`, or at once when its own monitor proves the master dead.
 //!
@@ -53,14 +55,15 @@
 //! * Put [`Election::highest_round`] into every frame's header and hand the header's round of others in.
 //! * Report the heartbeats that slaves send to this master as [`Input::Contact`]. They are what proves the way
 //!   back to the master; a slave transmits no election messages of its own while all is well.
-//! * Store [`Election::highest_round`] at [`Event::Reigning`] and [`Event::Following`], and give the stored
-//!   round back in [`ElectionConfig::highest_round`].
+//! * Make the round of each [`Output::StoreRound`] durable, and give the last one back in
+//!   [`ElectionConfig::highest_round`].
 //! * Read what waits in its sockets before it lets time pass after a stop.
 //!
 //! # What is not there yet
 //!
-//! The round is not made durable before the first claim of a term, so a term can repeat if a master crashes
-//! within that time and nobody else who heard it is left. A leaving master says no good-bye; its slaves notice
+//! A slave does not wait for its disk before it follows: after a crash within that time it may follow a lower
+//! term. Of two terms of one round it may follow either after a crash, since only the round is stored. A leaving
+//! master says no good-bye; its slaves notice
 //! its silence. Where hosts hear each other only in part, a candidate may wait for ever for a better one that
 //! itself waits for slaves of a master which neither of them hears; that master watches both of them through
 //! the datastores.

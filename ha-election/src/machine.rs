@@ -5,6 +5,7 @@ mod evidence;
 mod master;
 mod receive;
 mod slave;
+mod store;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
@@ -19,6 +20,7 @@ use candidate::Running;
 use evidence::ContactEvidence;
 use master::Reign;
 use slave::Following;
+use store::RoundStore;
 
 /// Invalid masters are told once per source; sources beyond this many are only counted.
 const MAX_INVALID_MASTERS: usize = 64;
@@ -42,6 +44,7 @@ pub struct Election {
     /// The highest round heard, stored or read.
     highest_round: Round,
     acknowledged: Acknowledged,
+    store: RoundStore,
     evidence: ContactEvidence,
     invalid_masters: BTreeSet<HostId>,
 }
@@ -91,6 +94,7 @@ impl Election {
             isolated: false,
             highest_round: config.highest_round,
             acknowledged: Acknowledged { round: config.highest_round, host: None },
+            store: RoundStore::holding(config.highest_round),
             evidence: ContactEvidence::none_before(now),
             invalid_masters: BTreeSet::new(),
             config,
@@ -138,7 +142,7 @@ impl Election {
         }
     }
 
-    /// The highest round heard, stored or read; it goes into every frame's header and into the agent's store.
+    /// The highest round heard, stored or read; it goes into every frame's header.
     #[must_use]
     pub const fn highest_round(&self) -> Round {
         self.highest_round
@@ -309,6 +313,7 @@ impl Election {
             Input::HostDead { host } | Input::HostAlive { host } if !self.peers.contains_key(host) => {
                 Err(Rejected::UnknownHost { host: *host })
             }
+            Input::RoundStored { round } => self.check_stored(*round),
             Input::HostDead { .. }
             | Input::HostAlive { .. }
             | Input::Receive { .. }
@@ -351,6 +356,7 @@ impl Machine for Election {
             }
             Input::Isolated { isolated } => self.take_isolated(now, isolated),
             Input::RoundSeen { round } => self.exceed_round(now, round),
+            Input::RoundStored { round } => self.take_stored(now, round),
             Input::ListsOwned { count } => self.lists_owned = count,
             Input::Resumed => self.take_resumed(now),
         }

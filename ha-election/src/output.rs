@@ -1,6 +1,6 @@
 use core::fmt;
 
-use ha_core::{HostId, Term};
+use ha_core::{HostId, Round, Term};
 
 use crate::{Message, Role};
 
@@ -13,6 +13,14 @@ pub enum Output {
         to: HostId,
         /// What.
         message: Message,
+    },
+    /// Make this round durable, and answer [`Input::RoundStored`](crate::Input::RoundStored) once it is: every later
+    /// life of this agent must start with it, or a higher one, in
+    /// [`ElectionConfig::highest_round`](crate::ElectionConfig::highest_round). The next request comes only after
+    /// the answer. A store that fails is tried again; as long as it fails this host takes no new term.
+    StoreRound {
+        /// The round.
+        round: Round,
     },
     /// Something that the agent or its operator wants to know.
     Event(Event),
@@ -38,7 +46,7 @@ pub enum Event {
         /// Its term.
         term: Term,
     },
-    /// This host is master in a new or raised term. Store its round.
+    /// This host is master in a new or raised term, whose round is durable.
     Reigning {
         /// The own term.
         term: Term,

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{SWIFT, VSPHERE, at, config, host};
+use common::{SWIFT, VSPHERE, at, config, drain, host};
 use ha_core::{HostId, Instant, Machine, Random, Round, Term};
 use ha_election::{
     Candidacy, Claim, ConfigError, Election, Event, Input, Message, Output, Probe, Rank, Rejected, Role,
@@ -25,10 +25,6 @@ fn claim(from: u32, round: u64, echoes: Option<Instant>) -> Input {
     let term = Term::new(Round::new(round), host(from));
     let message = Message::Claim(Claim { lists_owned: 0, term, rank: rank(from, 2) });
     Input::Receive { from: host(from), message, echoes, known_round: Some(term.round) }
-}
-
-fn drain(election: &mut Election) -> Vec<Output> {
-    core::iter::from_fn(|| election.poll_output()).collect()
 }
 
 /// An input of any kind, also a senseless one.

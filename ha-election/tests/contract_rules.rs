@@ -54,7 +54,7 @@ impl Subject for World {
     fn sample(&mut self, random: &mut Random, now: Instant) -> Option<Input> {
         let flag = random.below(2) == 0;
         let count = u32::try_from(random.below(4)).unwrap();
-        Some(match random.below(12) {
+        Some(match random.below(13) {
             0..=3 => Input::Standing { connected_datastores: 2, eligible: true },
             4 => Input::Standing { connected_datastores: count, eligible: flag },
             5 => Input::HostDead { host: any_host(random) },
@@ -63,6 +63,7 @@ impl Subject for World {
             8 => Input::Isolated { isolated: random.below(4) == 0 },
             9 => Input::RoundSeen { round: Round::new(random.below(4).wrapping_sub(1)) },
             10 => Input::ListsOwned { count },
+            11 => Input::RoundSeen { round: Round::new(random.below(100)) },
             _ => Input::Resumed,
         })
     }
@@ -90,21 +91,31 @@ impl Subject for World {
         Some(Input::RoundSeen { round: Round::ZERO })
     }
 
-    fn answer(&mut self, _: &mut Random, now: Instant, output: Output, _: Ending) -> Option<Input> {
-        if output == Output::Event(Event::AddressCheckWanted) {
-            self.asked = Some(now);
+    fn answer(&mut self, _: &mut Random, now: Instant, output: Output, ending: Ending) -> Option<Input> {
+        match output {
+            Output::Event(Event::AddressCheckWanted) => {
+                self.asked = Some(now);
+                None
+            }
+            // A store that fails is tried again until it is well: no answer until then.
+            Output::StoreRound { round } => (ending == Ending::Well).then_some(Input::RoundStored { round }),
+            Output::Transmit { .. } | Output::Event(_) => None,
         }
-        None
+    }
+
+    fn stray(&mut self, random: &mut Random) -> Option<Input> {
+        Some(Input::RoundStored { round: Round::new(0xFEED_FACE_0000_0000 + random.below(4)) })
     }
 
     fn is_unknown_request(rejected: &Rejected) -> bool {
-        // An election asks for nothing that is answered.
-        let _ = rejected;
-        false
+        matches!(rejected, Rejected::NotAskedToStore { .. })
     }
 
-    fn facts(_: &Output) -> Facts {
-        Facts::TOLD
+    fn facts(output: &Output) -> Facts {
+        match output {
+            Output::StoreRound { .. } => Facts { slot: Some("round".into()), ..Facts::ASKED },
+            Output::Transmit { .. } | Output::Event(_) => Facts::TOLD,
+        }
     }
 
     fn rights(election: &Election, now: Instant) -> Vec<bool> {

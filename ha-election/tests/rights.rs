@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Cluster, SWIFT, at, config, host, ms};
+use common::{Cluster, SWIFT, at, config, drain, host, ms};
 use ha_core::{Instant, Machine};
 use ha_election::{Election, Event, Input, Message, Output, Role};
 
@@ -110,7 +110,7 @@ fn lone() -> Election {
     election.handle_input(at(0), standing).unwrap();
     election.handle_input(at(1), Input::AddressAnswered { asked: at(1) }).unwrap();
     election.handle_timeout(at(100));
-    while election.poll_output().is_some() {}
+    drain(&mut election);
     assert_eq!(election.poll_timeout().unwrap().at, at(200));
     assert!(election.may_act(at(100)));
     election
@@ -131,7 +131,7 @@ fn after_a_stop_only_fresh_evidence_gives_the_right_back() {
     election.handle_timeout(at(801)); // due at 550
     assert!(!election.may_act(at(801)));
     assert_eq!(election.counters().stalls.get(), 1);
-    let outputs: Vec<Output> = core::iter::from_fn(|| election.poll_output()).collect();
+    let outputs = drain(&mut election);
     assert!(outputs.contains(&Output::Event(Event::AddressCheckWanted)));
     election.handle_input(at(802), Input::AddressAnswered { asked: at(800) }).unwrap();
     assert!(!election.may_act(at(802)), "that answer lay waiting");
@@ -173,9 +173,9 @@ fn the_first_message_of_a_master_is_its_claim() {
     let mut election = Election::new(Instant::ORIGIN, config(1, &[1, 2], SWIFT)).unwrap();
     let standing = Input::Standing { connected_datastores: 1, eligible: true };
     election.handle_input(at(0), standing).unwrap();
-    while election.poll_output().is_some() {}
+    drain(&mut election);
     election.handle_input(at(1), Input::HostDead { host: host(2) }).unwrap();
-    let claimed = core::iter::from_fn(|| election.poll_output())
-        .any(|o| matches!(o, Output::Transmit { message: Message::Claim(_), .. }));
+    let claimed =
+        drain(&mut election).iter().any(|o| matches!(o, Output::Transmit { message: Message::Claim(_), .. }));
     assert!(claimed);
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use ha_agent::{Agent, Command, ConfigError, Event, Input, Role};
 use ha_core::{
     BootId, ClusterId, DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant, Machine,
-    StorageRequest, VmDriverReport, VmId, VmRequest, VmUuid,
+    Round, StorageRequest, VmDriverReport, VmId, VmRequest, VmUuid,
 };
 use ha_datastore::format::{self, Geometry, VmLockRecord};
 
@@ -33,6 +33,8 @@ const DATASTORE: DatastoreId = DatastoreId::new(1);
 const CLUSTER: ClusterId = ClusterId::from_bytes([0xC1; 16]);
 const BOOT: BootId = BootId::from_bytes([0xB0; 16]);
 const STORAGE_DELAY: Duration = Duration::from_micros(200);
+/// A small write to the host's own disk.
+const LOCAL_DISK_DELAY: Duration = Duration::from_micros(200);
 const SPAWN_DELAY: Duration = Duration::from_millis(2);
 
 /// Something that an agent reported, and when.
@@ -101,7 +103,17 @@ impl World {
             let agent = Agent::new(config(options, host), now)?;
             let hypervisor = Hypervisor::default();
             let held = None;
-            world.hosts.insert(host, Host { powered: true, agent: Some(agent), hypervisor, wake: 0, held });
+            world.hosts.insert(
+                host,
+                Host {
+                    powered: true,
+                    agent: Some(agent),
+                    stored_round: Round::ZERO,
+                    hypervisor,
+                    wake: 0,
+                    held,
+                },
+            );
             world.after(
                 Duration::ZERO,
                 Happening::Tell(host, Input::Driver(VmDriverReport::Complete(Vec::new()))),

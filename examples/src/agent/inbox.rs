@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use ha_agent::ConnectionId;
-use ha_core::StorageCompletion;
+use ha_core::{Round, StorageCompletion};
 
 use crate::protocol::driver::DriverReply;
 use crate::protocol::manager::ManagerCommand;
@@ -26,6 +26,7 @@ pub(super) enum Wake {
     StreamReceived(ConnectionId, Bytes, Permit),
     StreamClosed(ConnectionId),
     Storage(StorageCompletion),
+    RoundStored(Round),
     Pong { number: u64, from: SocketAddr, permit: Permit },
     Driver(DriverReply),
     DriverLost,

@@ -12,6 +12,7 @@ use super::driver_link::DriverLink;
 use super::feed::Feed;
 use super::inbox::Wake;
 use super::pings::Pings;
+use super::rounds::Rounds;
 use super::streams::Streams;
 use crate::config::HostConfig;
 
@@ -22,6 +23,7 @@ pub(super) struct Outside {
     pub(super) pings: Pings,
     pub(super) streams: Streams,
     pub(super) storage: FsStorage,
+    pub(super) rounds: Rounds,
     pub(super) driver: DriverLink,
     pub(super) feed: Feed,
     pub(super) wakes: Sender<Wake>,
@@ -50,6 +52,7 @@ impl Outside {
                 news
             }
             Wake::Storage(completion) => Some(Input::Storage(completion)),
+            Wake::RoundStored(round) => Some(Input::RoundStored { round }),
             Wake::Pong { number, from, permit: _ } => self.pings.answered(number, from),
             Wake::Driver(reply) => self.driver.heard(reply),
             Wake::DriverLost => {
@@ -109,6 +112,10 @@ impl Outside {
                     }
                 };
                 self.pings.ask(now, token, target, timeout);
+                None
+            }
+            Output::StoreRound { round } => {
+                self.rounds.store(round);
                 None
             }
             Output::Vm(request) => {

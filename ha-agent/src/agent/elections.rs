@@ -1,14 +1,14 @@
 //! The election: its messages go out as frames, its events rearrange the agent.
 
 use ha_core::wire::FrameKind;
-use ha_core::{Instant, Machine};
+use ha_core::{Instant, Machine, Round, UnknownRequest};
 use ha_election::{
     Event as ElectionEvent, Input as ElectionInput, MessageKind, Output as ElectionOutput, Role,
 };
 use ha_isolation::Input as IsolationInput;
 
-use super::Agent;
-use crate::Event;
+use super::{Agent, Rejected};
+use crate::{Event, Output};
 
 impl Agent {
     pub(super) fn drain_election(&mut self, now: Instant) -> bool {
@@ -26,10 +26,16 @@ impl Agent {
                     };
                     self.transmit(now, to, kind, &payload);
                 }
+                ElectionOutput::StoreRound { round } => self.outbox.push(Output::StoreRound { round }),
                 ElectionOutput::Event(event) => self.on_election_event(now, event),
             }
         }
         moved
+    }
+
+    pub(super) fn on_round_stored(&mut self, now: Instant, round: Round) -> Result<(), Rejected> {
+        let answer = ElectionInput::RoundStored { round };
+        self.election.handle_input(now, answer).map_err(|_| Rejected::UnknownRequest(UnknownRequest))
     }
 
     fn on_election_event(&mut self, now: Instant, event: ElectionEvent) {

@@ -15,6 +15,7 @@ use ha_datastore::format::{Geometry, VmLockRecord, file_size};
 use super::{DATASTORE, Garble, MILLI, SECOND, config, identity, protect, vm};
 
 const NETWORK: Duration = Duration::from_micros(150);
+const LOCAL_DISK: Duration = Duration::from_micros(200);
 const STORAGE: Duration = Duration::from_micros(200);
 const SPAWN: Duration = Duration::from_millis(2);
 
@@ -342,6 +343,9 @@ impl Bench {
                         (timeout, PingOutcome::Unanswered)
                     };
                     self.after(after, Next::Tell(host, Input::Ping(token.complete(outcome))));
+                }
+                Output::StoreRound { round } => {
+                    self.after(LOCAL_DISK, Next::Tell(host, Input::RoundStored { round }));
                 }
                 Output::Vm(request) => {
                     let span = if matches!(request, VmRequest::TakeLock { .. }) { SPAWN } else { STORAGE };

@@ -10,6 +10,8 @@ use crate::{Candidacy, Event, Message, Rank, WaitReason};
 pub(super) struct Running {
     window_ends: Instant,
     candidacy_due: Instant,
+    /// This host has won, and waits only for the round of its term to be durable.
+    elected: bool,
     /// The master that was lost, and when its silence excuses it: alive, it would have answered with its claim.
     lost: Option<Lost>,
 }
@@ -43,6 +45,10 @@ impl Election {
     pub(super) fn begin_election(&mut self, now: Instant, reason: &'static str) {
         let window_ends = now.after(self.config.timing.election_window);
         self.evidence.election_began(now);
+        // A lost master's successor takes this round, whoever it is. Stored now, nobody waits for it then.
+        if matches!(self.state, State::Slave(_) | State::Master(_)) {
+            self.want_stored(self.highest_round.next());
+        }
         let lost = match &self.state {
             State::Slave(following) => Some(Lost {
                 master: following.term.host,
@@ -52,7 +58,10 @@ impl Election {
             }),
             State::Uninitialized | State::Candidate(_) | State::Master(_) => None,
         };
-        self.enter(State::Candidate(Running { window_ends, candidacy_due: now, lost }), reason);
+        self.enter(
+            State::Candidate(Running { window_ends, candidacy_due: now, elected: false, lost }),
+            reason,
+        );
         self.ask_for_address();
         self.stand(now);
         self.try_early_end(now);
@@ -67,7 +76,7 @@ impl Election {
         self.excuse_lost_master(now);
         if window && matches!(self.state, State::Candidate(_)) {
             match self.outcome(now) {
-                Ok(()) => self.become_master(now),
+                Ok(()) => self.win(now),
                 Err(reason) => self.go_on(now, reason),
             }
         }
@@ -97,7 +106,31 @@ impl Election {
             peer.dead || peer.candidacy(now, fresh).is_some() || self.is_excused(*host, peer.heard)
         });
         if complete && self.outcome(now).is_ok() {
+            self.win(now);
+        }
+    }
+
+    /// Becomes master, once the round of the term is durable: no crash makes this host claim that term again.
+    fn win(&mut self, now: Instant) {
+        let round = self.next_term().round;
+        if self.store.holds(round) {
             self.become_master(now);
+            return;
+        }
+        if let State::Candidate(running) = &mut self.state {
+            running.elected = true;
+            if now >= running.window_ends {
+                running.restart_window(now, self.config.timing.election_window);
+            }
+        }
+        self.want_stored(round);
+    }
+
+    /// The round that a victory waited for is durable. What was heard meanwhile may have ended that victory.
+    pub(super) fn resume_victory(&mut self, now: Instant) {
+        let State::Candidate(running) = &mut self.state else { return };
+        if core::mem::take(&mut running.elected) && self.outcome(now).is_ok() {
+            self.win(now);
         }
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Reign {
     raised: Instant,
     /// The claim as it was last transmitted; its term is always the own term.
     claimed: Claim,
+    /// A raise is due, and waits only for its round to be durable.
+    raise_waits: bool,
     /// Another master was met: until then lists owned and rank stay as claimed.
     frozen_until: Option<Instant>,
 }
@@ -34,7 +36,14 @@ impl Election {
     pub(super) fn become_master(&mut self, now: Instant) {
         let term = self.next_term();
         let claimed = Claim { lists_owned: self.lists_owned, term, rank: self.rank() };
-        let reign = Reign { rights: false, claim_due: now, raised: now, claimed, frozen_until: None };
+        let reign = Reign {
+            rights: false,
+            claim_due: now,
+            raised: now,
+            claimed,
+            raise_waits: false,
+            frozen_until: None,
+        };
         self.close_election();
         self.acknowledge(term);
         self.enter(State::Master(reign), "master selected");
@@ -204,17 +213,35 @@ impl Election {
         !self.isolated && matches!(&self.state, State::Master(reign) if now.since(reign.raised) >= spacing)
     }
 
+    /// The round that a raise waited for is durable.
+    pub(super) fn resume_raise(&mut self, now: Instant) {
+        let State::Master(reign) = &mut self.state else { return };
+        if core::mem::take(&mut reign.raise_waits) && !self.isolated {
+            self.raise(now);
+            self.claim_to_all(now);
+        }
+    }
+
+    /// Takes a term above every known round, or waits until its round is durable and keeps the old one so long.
     fn raise(&mut self, now: Instant) {
         let term = self.next_term();
-        self.acknowledge(term);
+        let durable = self.store.holds(term.round);
         if let State::Master(reign) = &mut self.state {
-            reign.claimed.term = term;
             reign.raised = now;
+            reign.raise_waits = !durable;
+            if durable {
+                reign.claimed.term = term;
+            }
         }
+        if !durable {
+            self.want_stored(term.round);
+            return;
+        }
+        self.acknowledge(term);
         self.tell(Event::Reigning { term });
     }
 
-    fn next_term(&self) -> Term {
+    pub(super) fn next_term(&self) -> Term {
         Term::new(self.highest_round.next(), self.config.me)
     }
 }

@@ -35,6 +35,7 @@ impl Election {
             self.close_election();
         }
         self.acknowledge(term);
+        self.want_stored(term.round);
         self.enter(State::Slave(Following { term, heard: now }), reason);
         if !known {
             self.tell(Event::Following { master: term.host, term });

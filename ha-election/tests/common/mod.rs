@@ -39,6 +39,21 @@ pub(crate) fn config(me: u32, numbers: &[u32], timing: TimingConfig) -> Election
     }
 }
 
+/// Everything that an election puts out, with a store that is durable at once; its requests are left out.
+pub(crate) fn drain(election: &mut Election) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    while let Some(output) = election.poll_output() {
+        match output {
+            // A clock that goes back stands still: the answer comes in the moment of the request.
+            Output::StoreRound { round } => {
+                election.handle_input(Instant::ORIGIN, Input::RoundStored { round }).unwrap();
+            }
+            Output::Transmit { .. } | Output::Event(_) => outputs.push(output),
+        }
+    }
+    outputs
+}
+
 struct Node {
     election: Option<Election>,
     config: ElectionConfig,
@@ -69,6 +84,9 @@ pub(crate) struct Cluster {
     pub(crate) cut: BTreeSet<(HostId, HostId)>,
     /// Hosts whose pings to the isolation address are answered.
     pub(crate) address: BTreeSet<HostId>,
+    /// Hosts whose disk does not answer.
+    pub(crate) disk_stuck: BTreeSet<HostId>,
+    unstored: BTreeMap<HostId, Round>,
     pub(crate) transmitted: usize,
     nodes: BTreeMap<HostId, Node>,
     flights: BTreeMap<(Instant, u64), Flight>,
@@ -103,6 +121,8 @@ impl Cluster {
             loss: 0,
             cut: BTreeSet::new(),
             address: numbers.iter().copied().map(host).collect(),
+            disk_stuck: BTreeSet::new(),
+            unstored: BTreeMap::new(),
             transmitted: 0,
             nodes: numbers.iter().map(node).collect(),
             flights: BTreeMap::new(),
@@ -152,8 +172,8 @@ impl Cluster {
     }
 
     pub(crate) fn crash(&mut self, number: u32) {
-        let node = self.nodes.get_mut(&host(number)).unwrap();
-        node.config.highest_round = node.election.take().unwrap().highest_round();
+        self.unstored.remove(&host(number));
+        self.nodes.get_mut(&host(number)).unwrap().election = None;
     }
 
     pub(crate) fn election(&self, number: u32) -> &Election {
@@ -299,8 +319,27 @@ impl Cluster {
                     message.encode(&mut bytes);
                     self.send(from, to, Some((message.kind(), bytes)));
                 }
+                Output::StoreRound { round } => self.store(from, round),
                 Output::Event(event) => self.note(from, event),
             }
+        }
+    }
+
+    /// Rounds are durable at once, unless `disk_stuck` says otherwise.
+    fn store(&mut self, host: HostId, round: Round) {
+        if self.disk_stuck.contains(&host) {
+            self.unstored.insert(host, round);
+            return;
+        }
+        self.nodes.get_mut(&host).unwrap().config.highest_round = round;
+        self.input(host.number(), Input::RoundStored { round });
+    }
+
+    /// Lets a stuck disk work again; what it was asked to store becomes durable.
+    pub(crate) fn unstick(&mut self, number: u32) {
+        self.disk_stuck.remove(&host(number));
+        if let Some(round) = self.unstored.remove(&host(number)) {
+            self.store(host(number), round);
         }
     }
 

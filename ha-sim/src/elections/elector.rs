@@ -258,26 +258,16 @@ impl Elector {
                     };
                     self.send(now, to, kind, Some(message));
                 }
+                Output::StoreRound { round } => self.acts.push_back(Act::Stores(round.number())),
                 Output::Event(event) => self.on_event(event),
             }
         }
     }
 
-    /// As `ha_election` asks of its embedder at these events.
-    fn store(&mut self) {
-        self.acts.push_back(Act::Stores(self.election.highest_round().number()));
-    }
-
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Reigning { term } => {
-                self.acts.push_back(Act::Reigns(reign(term)));
-                self.store();
-            }
-            Event::Following { term, .. } => {
-                self.acts.push_back(Act::Follows(reign(term)));
-                self.store();
-            }
+            Event::Reigning { term } => self.acts.push_back(Act::Reigns(reign(term))),
+            Event::Following { term, .. } => self.acts.push_back(Act::Follows(reign(term))),
             Event::AddressCheckWanted => self.acts.push_back(Act::PingsAddress),
             Event::RoleChanged { .. }
             | Event::RightsChanged { .. }
@@ -316,8 +306,7 @@ impl Node for Elector {
             }
             News::OwnsLists(count) => self.input(now, Input::ListsOwned { count }),
             News::Resumed => self.input(now, Input::Resumed),
-            // The election does not wait for it yet.
-            News::Stored(_) => {}
+            News::Stored(round) => self.input(now, Input::RoundStored { round: Round::new(round) }),
         }
         self.settle(now);
     }

@@ -33,9 +33,12 @@ impl Scenario {
             faults,
             calm_at,
             ending: ending(random, hosts),
-            // Not before `ha_election` waits for it: until then a term repeats if a master crashes within this time.
-            store_takes: Duration::ZERO,
             strong_evidence: random.below(2) == 0,
+            store_takes: if random.below(2) == 0 {
+                Duration::ZERO
+            } else {
+                log_uniform(random, pace.timing().heartbeat_period)
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use ha_agent::{Input, Output, PingTarget};
 use ha_core::operation::PingOutcome;
 use ha_core::{HostId, VmRequest};
 
-use super::{Happening, Record, SPAWN_DELAY, STORAGE_DELAY, World};
+use super::{Happening, LOCAL_DISK_DELAY, Record, SPAWN_DELAY, STORAGE_DELAY, World};
 use crate::network::End;
 use crate::noise::Arrivals;
 
@@ -47,6 +47,12 @@ impl World {
                     (timeout, PingOutcome::Unanswered)
                 };
                 self.after(after, Happening::Tell(host, Input::Ping(token.complete(outcome))));
+            }
+            Output::StoreRound { round } => {
+                if let Some(host) = self.hosts.get_mut(&host) {
+                    host.stored_round = round;
+                }
+                self.after(LOCAL_DISK_DELAY, Happening::Tell(host, Input::RoundStored { round }));
             }
             Output::Vm(request) => {
                 let delay = match request {

@@ -1,0 +1,128 @@
+//! A term is claimed only once its round is durable, so no crash makes a host claim it twice.
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic as a test may")]
+
+mod common;
+
+use common::{Cluster, SWIFT, at, config, drain, host, ms};
+use ha_core::{Instant, Machine, Round, Term};
+use ha_election::{Election, Event, Input, Message, Output, Rejected, Role};
+
+/// host-1 alone on its list.
+fn alone() -> Election {
+    let mut election = Election::new(Instant::ORIGIN, config(1, &[1], SWIFT)).unwrap();
+    election.handle_input(at(0), Input::Standing { connected_datastores: 1, eligible: true }).unwrap();
+    election
+}
+
+fn asked(election: &mut Election) -> Vec<Round> {
+    let round = |output| match output {
+        Output::StoreRound { round } => Some(round),
+        Output::Transmit { .. } | Output::Event(_) => None,
+    };
+    core::iter::from_fn(|| election.poll_output()).filter_map(round).collect()
+}
+
+#[test]
+fn a_winner_becomes_master_when_its_round_is_durable() {
+    let mut election = alone();
+    assert_eq!(asked(&mut election), [Round::new(1)]);
+    assert_eq!(election.role(), Role::Candidate);
+    election.handle_timeout(at(500));
+    election.handle_timeout(at(1_000));
+    assert_eq!(asked(&mut election), [], "one request at a time");
+    assert_eq!(election.role(), Role::Candidate);
+    election.handle_input(at(1_001), Input::RoundStored { round: Round::new(1) }).unwrap();
+    assert_eq!(election.role(), Role::Master { term: Term::new(Round::new(1), host(1)) });
+}
+
+#[test]
+fn only_the_open_request_can_be_answered() {
+    let mut election = alone();
+    for (round, answer) in [(0, false), (2, false), (1, true), (1, false)] {
+        let round = Round::new(round);
+        let result = election.handle_input(at(1), Input::RoundStored { round });
+        assert_eq!(result, if answer { Ok(()) } else { Err(Rejected::NotAskedToStore { round }) });
+    }
+}
+
+#[test]
+fn a_master_keeps_its_term_until_the_higher_round_is_durable() {
+    let mut election = alone();
+    drain(&mut election);
+    election.handle_input(at(100), Input::RoundSeen { round: Round::new(7) }).unwrap();
+    assert_eq!(asked(&mut election), [Round::new(8)]);
+    assert_eq!(election.term().unwrap().round, Round::new(1));
+    // A second higher round comes while the first is on its way to the disk.
+    election.handle_input(at(200), Input::RoundSeen { round: Round::new(9) }).unwrap();
+    election.handle_input(at(201), Input::RoundStored { round: Round::new(8) }).unwrap();
+    assert_eq!(election.term().unwrap().round, Round::new(1));
+    assert_eq!(asked(&mut election), [Round::new(10)]);
+    election.handle_input(at(202), Input::RoundStored { round: Round::new(10) }).unwrap();
+    assert_eq!(election.term().unwrap().round, Round::new(10));
+}
+
+#[test]
+fn a_crash_before_the_round_is_durable_was_no_reign() {
+    let mut cluster = Cluster::new(&[1], SWIFT, 1);
+    cluster.disk_stuck.insert(host(1));
+    cluster.start(1, 2);
+    cluster.run_for(3 * SWIFT.election_window);
+    assert_eq!(cluster.masters(), [0; 0]);
+    cluster.crash(1);
+    cluster.disk_stuck.clear();
+    cluster.start(1, 2);
+    cluster.run_for(ms(10));
+    // The rig refuses a term that reigns twice.
+    assert_eq!(cluster.masters(), [1]);
+}
+
+#[test]
+fn a_better_claim_that_comes_while_the_disk_works_ends_the_victory() {
+    let mut cluster = Cluster::new(&[1, 2], SWIFT, 1);
+    cluster.disk_stuck.insert(host(2));
+    cluster.start_all();
+    cluster.run_for(ms(100));
+    assert_eq!(cluster.masters(), [0; 0], "host-2 has won, and its disk does not answer");
+    // host-2 is cut off, host-1 elects itself; then they meet, and the disk answers.
+    cluster.cut_both(1, 2, true);
+    cluster.run_for(2 * SWIFT.election_window);
+    assert_eq!(cluster.masters(), [1]);
+    cluster.cut_both(1, 2, false);
+    cluster.run_for(ms(300));
+    cluster.unstick(2);
+    cluster.run_for(ms(300));
+    assert_eq!(cluster.agree(&[1, 2]), Some(1), "{}", cluster.picture());
+}
+
+#[test]
+fn a_failover_waits_for_no_disk_that_is_as_fast_as_the_lost_master_is_slow() {
+    let mut cluster = Cluster::started(&[1, 2, 3], SWIFT, 1);
+    cluster.run_for(ms(300));
+    cluster.crash(3);
+    cluster.disk_stuck.extend([host(1), host(2)]);
+    let candidates = |c: &Cluster| [1, 2].into_iter().all(|n| c.election(n).role() == Role::Candidate);
+    cluster.run_until(ms(700), candidates);
+    // Asked for with the first candidacy, long before the election ends.
+    cluster.unstick(2);
+    cluster.unstick(1);
+    let took = cluster.run_until(ms(700), |c| c.masters() == [2]);
+    assert!(took <= SWIFT.heartbeat_period + ms(1), "{took:?}");
+    let claims = cluster.events(2).iter().filter(|e| matches!(e, Event::Reigning { .. })).count();
+    assert_eq!(claims, 1);
+    assert!(matches!(cluster.election(2).role(), Role::Master { term } if term.round == Round::new(2)));
+}
+
+#[test]
+fn no_claim_leaves_before_its_round_is_durable() {
+    let mut election = Election::new(Instant::ORIGIN, config(1, &[1, 2], SWIFT)).unwrap();
+    election.handle_input(at(0), Input::Standing { connected_datastores: 1, eligible: true }).unwrap();
+    election.handle_input(at(1), Input::HostDead { host: host(2) }).unwrap();
+    let claims = |election: &mut Election| {
+        core::iter::from_fn(|| election.poll_output())
+            .filter(|o| matches!(o, Output::Transmit { message: Message::Claim(_), .. }))
+            .count()
+    };
+    assert_eq!(claims(&mut election), 0);
+    election.handle_input(at(2), Input::RoundStored { round: Round::new(1) }).unwrap();
+    assert_eq!(claims(&mut election), 1);
+}
