@@ -80,11 +80,16 @@ mod message;
 mod output;
 mod peer;
 mod role;
+mod rules;
 
 pub use config::{ConfigError, ElectionConfig};
 pub use counters::ElectionCounters;
 pub use input::{Input, Rejected};
 pub use machine::Election;
+#[cfg(feature = "model")]
+pub use machine::ModelElection;
 pub use message::{Candidacy, Claim, MAX_MESSAGE, Message, MessageError, MessageKind, Probe, Rank};
 pub use output::{Event, Output, WaitReason};
 pub use role::Role;
+#[cfg(feature = "model")]
+pub use rules::Rule;

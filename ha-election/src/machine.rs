@@ -3,6 +3,8 @@
 mod candidate;
 mod evidence;
 mod master;
+#[cfg(feature = "model")]
+mod model;
 mod receive;
 mod slave;
 mod store;
@@ -13,12 +15,15 @@ use core::time::Duration;
 use ha_core::{Deadline, HostId, Instant, Machine, Moid, MonotonicNow, Outbox, Random, Round, Term};
 
 use crate::peer::Peer;
+use crate::rules::Rule;
 use crate::{
     ConfigError, ElectionConfig, ElectionCounters, Event, Input, Message, Output, Rank, Rejected, Role,
 };
 use candidate::Running;
 use evidence::ContactEvidence;
 use master::Reign;
+#[cfg(feature = "model")]
+pub use model::ModelElection;
 use slave::Following;
 use store::RoundStore;
 
@@ -27,6 +32,7 @@ const MAX_INVALID_MASTERS: usize = 64;
 
 /// One host's part in the election of its cluster's master. The crate's documentation has the rules.
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone))]
 pub struct Election {
     config: ElectionConfig,
     /// This host's own id, which breaks ties.
@@ -47,10 +53,12 @@ pub struct Election {
     store: RoundStore,
     evidence: ContactEvidence,
     invalid_masters: BTreeSet<HostId>,
+    #[cfg(feature = "model")]
+    without: Option<Rule>,
 }
 
 /// The role, with what only that role needs.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum State {
     Uninitialized,
     Candidate(Running),
@@ -59,7 +67,7 @@ enum State {
 }
 
 /// The highest term that this host has followed or reigned in. An earlier life leaves only its round.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Acknowledged {
     round: Round,
     host: Option<HostId>,
@@ -97,6 +105,8 @@ impl Election {
             store: RoundStore::holding(config.highest_round),
             evidence: ContactEvidence::none_before(now),
             invalid_masters: BTreeSet::new(),
+            #[cfg(feature = "model")]
+            without: None,
             config,
         })
     }
@@ -161,6 +171,22 @@ impl Election {
         &self.counters
     }
 
+    /// Whether this machine keeps a rule. Every one does, but for a mutant that a model checker is to convict.
+    #[cfg(feature = "model")]
+    fn keeps(&self, rule: Rule) -> bool {
+        self.without != Some(rule)
+    }
+
+    #[cfg(not(feature = "model"))]
+    const fn keeps(&self, _: Rule) -> bool {
+        true
+    }
+
+    /// Whether following this term would not be a step back.
+    fn may_follow(&self, term: Term) -> bool {
+        self.acknowledged.allows(term) || !self.keeps(Rule::Terms)
+    }
+
     /// This host's rank now.
     fn rank(&self) -> Rank {
         let goodness = self.config.node_goodness.unwrap_or(i64::from(self.connected_datastores));
@@ -208,7 +234,11 @@ impl Election {
     fn stalled(&mut self, now: Instant) {
         match &mut self.state {
             State::Uninitialized => {}
-            State::Candidate(running) => running.restart_window(now, self.config.timing.election_window),
+            State::Candidate(running) => {
+                running.begin_again(now, &self.config.timing);
+                self.evidence.expire(now);
+                self.ask_for_address();
+            }
             State::Slave(following) => following.heard = now,
             State::Master(_) => self.suspend_rights(now),
         }

@@ -7,7 +7,7 @@ use ha_core::{Moid, Term};
 pub use codec::{MAX_MESSAGE, MessageError};
 
 /// One message of an election.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message {
     /// "I look for a master, and this is my rank."
     Candidacy(Candidacy),
@@ -51,7 +51,7 @@ pub struct Rank {
 }
 
 /// A vote: the sender stands for election.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Candidacy {
     /// The sender's rank.
     pub rank: Rank,
@@ -59,7 +59,7 @@ pub struct Candidacy {
 
 /// A master's claim and heartbeat. The greater of two claims stays master when two masters meet, so the order
 /// of the fields matters: whoever owns more lists has more to hand over.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Claim {
     /// How many datastores' lists the sender owns.
     pub lists_owned: u32,
@@ -70,7 +70,7 @@ pub struct Claim {
 }
 
 /// A sign of life that claims nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Probe {
     /// The term that the sender follows; `None` if it does not say.
     pub following: Option<Term>,

@@ -5,7 +5,7 @@ use ha_core::{Instant, Moid, Term};
 use crate::Rank;
 
 /// What is kept of one other host. Every instant is this host's own reading of its own clock.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Peer {
     /// Its id on the host list. A message that says otherwise is a contradiction.
     pub(crate) moid: Moid,
@@ -18,11 +18,11 @@ pub(crate) struct Peer {
     /// What it stands for, by its last message that echoed us.
     pub(crate) stand: Option<(Instant, Stand)>,
     /// The last answer outside the regular rhythm.
-    answered: Option<Instant>,
+    pub(crate) answered: Option<Instant>,
 }
 
 /// What a host has said of itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Stand {
     /// It is a candidate.
     Candidate(Rank),

@@ -151,3 +151,17 @@ fn a_deaf_stop_of_a_slave_is_not_the_masters_death() {
             .any(|e| matches!(e, Event::RoleChanged { to: Role::Candidate, from: Role::Slave { .. }, .. }))
     );
 }
+
+#[test]
+fn a_third_host_that_was_proven_dead_before_is_not_waited_for() {
+    for timing in [SWIFT, VSPHERE] {
+        let mut cluster = settled(&[1, 2, 3], timing);
+        cluster.crash(1);
+        cluster.input(2, Input::HostDead { host: host(1) });
+        cluster.run_for(timing.master_lost);
+        assert_eq!(cluster.agree(&[2, 3]), Some(3));
+        cluster.crash(3);
+        let took = cluster.run_until(2 * timing.master_lost, |c| c.masters() == [2]);
+        assert!(took <= timing.master_lost + timing.heartbeat_period + 5 * cluster.delay, "{took:?}");
+    }
+}

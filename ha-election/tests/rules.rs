@@ -130,3 +130,58 @@ fn an_isolated_master_gives_way_to_any_claim() {
     let yielded = Output::Event(Event::Yielded { to: host(3), term });
     assert!(drain(&mut election).contains(&yielded));
 }
+
+#[test]
+fn a_candidate_that_was_stopped_excuses_nobody_and_trusts_no_older_answer() {
+    let mut election = Election::new(Instant::ORIGIN, config(1, &[1, 2], SWIFT)).unwrap();
+    election.handle_input(at(0), Input::Standing { connected_datastores: 2, eligible: true }).unwrap();
+    let term = Term::new(Round::new(1), host(2));
+    let claim = Message::Claim(Claim { lists_owned: 0, term, rank: rank(2) });
+    election.handle_input(at(1), receive(2, claim, at(0))).unwrap();
+    election.handle_timeout(at(501));
+    assert_eq!(election.role(), Role::Candidate, "lost master");
+    election.handle_input(at(502), Input::AddressAnswered { asked: at(501) }).unwrap();
+    drain(&mut election);
+    election.handle_timeout(at(5_000));
+    let asks = drain(&mut election).contains(&Output::Event(Event::AddressCheckWanted));
+    assert_eq!(election.role(), Role::Candidate, "host-2's answers may lie unread");
+    assert!(asks, "the answer at 502 ms tells nothing of now");
+    election.handle_timeout(at(5_100));
+    drain(&mut election);
+    assert!(matches!(election.role(), Role::Master { .. }), "host-2 had a period to answer");
+    assert!(!election.may_act(at(5_100)));
+    election.handle_input(at(5_101), Input::AddressAnswered { asked: at(5_000) }).unwrap();
+    assert!(election.may_act(at(5_101)));
+}
+
+#[test]
+fn evidence_of_the_very_moment_of_an_isolation_is_older_than_it() {
+    let mut election = master();
+    election.handle_input(at(2), Input::AddressAnswered { asked: at(2) }).unwrap();
+    election.handle_input(at(2), Input::Contact { from: host(1), echoes: at(2), known_round: None }).unwrap();
+    assert!(election.may_act(at(2)));
+    election.handle_input(at(2), Input::Isolated { isolated: true }).unwrap();
+    election.handle_input(at(2), Input::Isolated { isolated: false }).unwrap();
+    assert!(!election.may_act(at(2)));
+    assert_eq!(election.last_contact(), Some(at(2)), "that stays known");
+    election.handle_input(at(2), Input::AddressAnswered { asked: at(2) }).unwrap();
+    assert!(election.may_act(at(2)));
+}
+
+/// The other may have given way to the better claim already; then nobody would be master.
+#[test]
+fn a_master_that_gave_up_lists_yields_only_to_who_has_heard_that() {
+    let mut election = master();
+    election.handle_input(at(2), Input::ListsOwned { count: 1 }).unwrap();
+    election.handle_timeout(at(101));
+    election.handle_input(at(150), Input::ListsOwned { count: 0 }).unwrap();
+    election.handle_timeout(at(201));
+    assert_eq!(lists_claimed(&drain(&mut election)), [1, 1, 0, 0]);
+    let term = Term::new(Round::new(1), host(3));
+    let better = Message::Claim(Claim { lists_owned: 0, term, rank: rank(3) });
+    election.handle_input(at(210), receive(3, better.clone(), at(200))).unwrap();
+    assert!(matches!(election.role(), Role::Master { .. }), "it echoes a frame from before");
+    assert_eq!(lists_claimed(&drain(&mut election)), [0], "the answer, whose echo will count");
+    election.handle_input(at(212), receive(3, better, at(201))).unwrap();
+    assert_eq!(election.role(), Role::Slave { master: host(3), term });
+}

@@ -1,12 +1,13 @@
 use core::time::Duration;
 
-use ha_core::{Deadline, HostId, Instant};
+use ha_core::{Deadline, HostId, Instant, TimingConfig};
 
 use super::{Election, State};
+use crate::rules::Rule;
 use crate::{Candidacy, Event, Message, Rank, WaitReason};
 
 /// A running election.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Running {
     window_ends: Instant,
     candidacy_due: Instant,
@@ -16,12 +17,11 @@ pub(super) struct Running {
     lost: Option<Lost>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Lost {
     master: HostId,
-    since: Instant,
-    excused_at: Instant,
-    excused: bool,
+    /// When its silence excuses it; `None` once that is so.
+    excused_at: Option<Instant>,
 }
 
 impl Running {
@@ -30,12 +30,20 @@ impl Running {
             Some(Deadline::new(self.window_ends, "end of the election window")),
             Some(Deadline::new(self.candidacy_due, "candidacy")),
             self.lost
-                .filter(|lost| !lost.excused)
-                .map(|lost| Deadline::new(lost.excused_at, "lost master did not answer")),
+                .and_then(|lost| lost.excused_at)
+                .map(|at| Deadline::new(at, "lost master did not answer")),
         ])
     }
 
-    pub(super) fn restart_window(&mut self, now: Instant, window: Duration) {
+    /// After a stop: the silence of others, the lost master's too, was this host's own.
+    pub(super) fn begin_again(&mut self, now: Instant, timing: &TimingConfig) {
+        self.restart_window(now, timing.election_window);
+        if let Some(Lost { excused_at: Some(at), .. }) = &mut self.lost {
+            *at = now.after(timing.heartbeat_period);
+        }
+    }
+
+    fn restart_window(&mut self, now: Instant, window: Duration) {
         self.window_ends = now.after(window);
     }
 }
@@ -52,9 +60,7 @@ impl Election {
         let lost = match &self.state {
             State::Slave(following) => Some(Lost {
                 master: following.term.host,
-                since: now,
-                excused_at: now.after(self.config.timing.heartbeat_period),
-                excused: false,
+                excused_at: Some(now.after(self.config.timing.heartbeat_period)),
             }),
             State::Uninitialized | State::Candidate(_) | State::Master(_) => None,
         };
@@ -85,15 +91,23 @@ impl Election {
     /// The lost master need not be waited for once it has left a whole heartbeat period of candidacies unanswered.
     fn excuse_lost_master(&mut self, now: Instant) {
         let State::Candidate(Running { lost: Some(lost), .. }) = &mut self.state else { return };
-        if now >= lost.excused_at && !core::mem::replace(&mut lost.excused, true) {
+        if lost.excused_at.is_some_and(|at| now >= at) {
+            lost.excused_at = None;
             self.try_early_end(now);
         }
     }
 
     /// Whether this host is the lost master, and nothing was heard of it since the election began.
-    fn is_excused(&self, host: HostId, heard: Option<Instant>) -> bool {
+    fn is_excused(&self, host: HostId) -> bool {
         let State::Candidate(Running { lost: Some(lost), .. }) = &self.state else { return false };
-        lost.excused && lost.master == host && heard.is_none_or(|heard| heard < lost.since)
+        lost.excused_at.is_none() && lost.master == host
+    }
+
+    /// A lost master that speaks is waited for like any other host.
+    pub(super) fn heard_lost_master(&mut self, from: HostId) {
+        if let State::Candidate(running) = &mut self.state {
+            running.lost = running.lost.filter(|lost| lost.master != from);
+        }
     }
 
     /// Ends the election before its window does, if nobody is left to wait for and this host has won.
@@ -102,9 +116,10 @@ impl Election {
             return;
         }
         let fresh = self.fresh_for();
-        let complete = self.peers.iter().all(|(host, peer)| {
-            peer.dead || peer.candidacy(now, fresh).is_some() || self.is_excused(*host, peer.heard)
-        });
+        let complete = self
+            .peers
+            .iter()
+            .all(|(host, peer)| peer.dead || peer.candidacy(now, fresh).is_some() || self.is_excused(*host));
         if complete && self.outcome(now).is_ok() {
             self.win(now);
         }
@@ -113,7 +128,7 @@ impl Election {
     /// Becomes master, once the round of the term is durable: no crash makes this host claim that term again.
     fn win(&mut self, now: Instant) {
         let round = self.next_term().round;
-        if self.store.holds(round) {
+        if self.is_durable(round) {
             self.become_master(now);
             return;
         }
@@ -184,7 +199,8 @@ impl Election {
                 .map(|term| term.host)
                 .filter(|master| *master != self.config.me && !self.is_dead(*master))
         });
-        if let Some(master) = followed.next()
+        if self.keeps(Rule::Stickiness)
+            && let Some(master) = followed.next()
             && followed.count() + 1 >= candidates
         {
             return Err(WaitReason::OthersFollow { master });
@@ -205,5 +221,16 @@ impl Election {
 
     fn is_dead(&self, host: HostId) -> bool {
         self.peers.get(&host).is_some_and(|peer| peer.dead)
+    }
+}
+
+#[cfg(feature = "model")]
+impl Running {
+    pub(super) fn move_instants(&mut self, moved: impl Fn(Instant) -> Instant) {
+        self.window_ends = moved(self.window_ends);
+        self.candidacy_due = moved(self.candidacy_due);
+        if let Some(lost) = &mut self.lost {
+            lost.excused_at = lost.excused_at.map(moved);
+        }
     }
 }

@@ -1,16 +1,19 @@
 use ha_core::{HostId, Instant, Round, Term};
 
 use super::{Election, State};
+use crate::rules::Rule;
 use crate::{Claim, Event, Message};
 
 /// A master's reign.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Reign {
     rights: bool,
     claim_due: Instant,
     raised: Instant,
     /// The claim as it was last transmitted; its term is always the own term.
     claimed: Claim,
+    /// Since when no claim was better than this one is: the start of the reign, or the last that gave up lists.
+    no_better_since: Instant,
     /// A raise is due, and waits only for its round to be durable.
     raise_waits: bool,
     /// Another master was met: until then lists owned and rank stay as claimed.
@@ -41,6 +44,7 @@ impl Election {
             claim_due: now,
             raised: now,
             claimed,
+            no_better_since: now,
             raise_waits: false,
             frozen_until: None,
         };
@@ -76,14 +80,19 @@ impl Election {
 
     /// What a master says of itself: its claim, or while it is isolated only that it is there.
     pub(super) fn claim_or_probe(&mut self, now: Instant) -> Message {
-        if self.isolated {
+        if self.isolated && self.keeps(Rule::IsolationSilence) {
             return self.probe();
         }
         let (lists_owned, rank) = (self.lists_owned, self.rank());
+        let freezes = self.keeps(Rule::FrozenClaim);
         let State::Master(reign) = &mut self.state else { return self.probe() };
-        if reign.frozen_until.is_none_or(|until| now > until) {
+        if !freezes || reign.frozen_until.is_none_or(|until| now > until) {
             reign.frozen_until = None;
-            reign.claimed = Claim { lists_owned, term: reign.claimed.term, rank };
+            let claimed = Claim { lists_owned, term: reign.claimed.term, rank };
+            if claimed < reign.claimed {
+                reign.no_better_since = now;
+            }
+            reign.claimed = claimed;
         }
         Message::Claim(reign.claimed.clone())
     }
@@ -108,16 +117,25 @@ impl Election {
     }
 
     /// Two masters hear each other: the worse one yields, the better one stays above both terms.
-    pub(super) fn meet_master(&mut self, now: Instant, other: &Claim) {
+    ///
+    /// `sent` is when the frame that the other echoes left here. If that was before a better claim of ours was given
+    /// up, the other may have given way to that one already, and both would have.
+    pub(super) fn meet_master(&mut self, now: Instant, other: &Claim, sent: Instant) {
         let fresh = self.fresh_for();
         let isolated = self.isolated;
+        self.thaw_claim();
         let State::Master(reign) = &mut self.state else { return };
         // An isolated master has released everything and is silent, so it has no claim to compare.
-        if isolated || *other > reign.claimed {
+        let better = *other > reign.claimed;
+        if isolated || (better && sent >= reign.no_better_since) {
             self.yield_to(now, other);
             return;
         }
         reign.frozen_until = Some(now.after(fresh));
+        if better {
+            self.answer(now, other.term.host);
+            return;
+        }
         let above = reign.claimed.term.round > other.term.round;
         self.highest_round = self.highest_round.max(other.term.round);
         if above {
@@ -128,12 +146,22 @@ impl Election {
         }
     }
 
+    /// Without [`Rule::FrozenClaim`], what is compared is not what was transmitted.
+    fn thaw_claim(&mut self) {
+        let (lists_owned, rank, thaws) = (self.lists_owned, self.rank(), !self.keeps(Rule::FrozenClaim));
+        if let State::Master(reign) = &mut self.state
+            && thaws
+        {
+            reign.claimed = Claim { lists_owned, term: reign.claimed.term, rank };
+        }
+    }
+
     /// Gives way. If the other's term is the lower one it cannot be followed yet: this host then waits as a
     /// candidate, whose messages tell the other the round that it must exceed.
     fn yield_to(&mut self, now: Instant, other: &Claim) {
         self.tell(Event::Yielded { to: other.term.host, term: other.term });
         let reason = "yielded to a better master";
-        if self.acknowledged.allows(other.term) {
+        if self.may_follow(other.term) {
             self.follow(now, other.term, reason);
         } else {
             self.demand_higher_round(other.term);
@@ -155,6 +183,7 @@ impl Election {
         let granted = self.evidence.contact_counts(now, self.fresh_for())
             || self.evidence.answer_counts()
             // Nothing could ever contradict it; the pause lets a master that was stopped read what waits.
+            || !self.keeps(Rule::ProvenRights)
             || (no_address && self.evidence.settled(now, self.config.timing.heartbeat_period));
         let isolated = self.isolated;
         let State::Master(reign) = &mut self.state else { return };
@@ -225,7 +254,7 @@ impl Election {
     /// Takes a term above every known round, or waits until its round is durable and keeps the old one so long.
     fn raise(&mut self, now: Instant) {
         let term = self.next_term();
-        let durable = self.store.holds(term.round);
+        let durable = self.is_durable(term.round);
         if let State::Master(reign) = &mut self.state {
             reign.raised = now;
             reign.raise_waits = !durable;
@@ -243,5 +272,23 @@ impl Election {
 
     pub(super) fn next_term(&self) -> Term {
         Term::new(self.highest_round.next(), self.config.me)
+    }
+}
+
+#[cfg(feature = "model")]
+impl Reign {
+    /// Moves every instant; a raise that no longer delays the next one, and a meeting that is over, are forgotten.
+    pub(super) fn make_canonical(
+        &mut self,
+        latest: Instant,
+        spacing: core::time::Duration,
+        oldest: core::time::Duration,
+        moved: impl Fn(Instant) -> Instant,
+    ) {
+        self.claim_due = moved(self.claim_due);
+        self.raised = moved(self.raised.max(latest.before(spacing)));
+        let too_old = latest.before(oldest + core::time::Duration::from_nanos(1));
+        self.no_better_since = moved(self.no_better_since.max(too_old));
+        self.frozen_until = self.frozen_until.filter(|until| latest <= *until).map(moved);
     }
 }

@@ -2,6 +2,7 @@ use ha_core::{HostId, Instant, Moid, Round};
 
 use super::{Election, MAX_INVALID_MASTERS, State};
 use crate::peer::Stand;
+use crate::rules::Rule;
 use crate::{Claim, Event, Message};
 
 impl Election {
@@ -26,6 +27,8 @@ impl Election {
             return;
         }
         peer.heard = Some(now);
+        self.heard_lost_master(from);
+        let echoes = if self.keeps(Rule::Echo) { echoes } else { echoes.or(Some(now)) };
         let Some(sent) = echoes else {
             self.counters.not_echoed.count();
             self.answer(now, from);
@@ -45,7 +48,7 @@ impl Election {
         }
         match message {
             Message::Candidacy(_) => self.hear_candidacy(now, from, was_candidate),
-            Message::Claim(claim) => self.hear_claim(now, from, &claim),
+            Message::Claim(claim) => self.hear_claim(now, &claim, sent),
             Message::Probe(probe) => {
                 let mine = probe.following.is_some_and(|term| term.host == self.config.me);
                 if matches!(self.state, State::Master(_)) && !mine {
@@ -69,6 +72,7 @@ impl Election {
             self.counters.unlisted_sender.count();
             return;
         }
+        self.heard_lost_master(from);
         self.note_contact(now, from, echoes);
         if let Some(round) = known_round {
             self.learn_round(now, round);
@@ -109,11 +113,12 @@ impl Election {
         }
     }
 
-    fn hear_claim(&mut self, now: Instant, from: HostId, claim: &Claim) {
-        let allowed = self.acknowledged.allows(claim.term);
+    fn hear_claim(&mut self, now: Instant, claim: &Claim, sent: Instant) {
+        let from = claim.term.host;
+        let allowed = self.may_follow(claim.term);
         match &self.state {
             State::Uninitialized => {}
-            State::Master(_) => self.meet_master(now, claim),
+            State::Master(_) => self.meet_master(now, claim, sent),
             State::Candidate(_) if allowed => self.follow(now, claim.term, "master found"),
             State::Slave(_) if allowed => self.follow(now, claim.term, "higher term"),
             State::Candidate(_) => {

@@ -6,7 +6,7 @@ use super::{Election, State};
 use crate::{Event, Message, Probe};
 
 /// A slave's view of its master.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Following {
     /// The master's term, as it was last claimed.
     pub(super) term: Term,

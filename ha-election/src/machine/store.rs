@@ -1,6 +1,7 @@
 use ha_core::Round;
 
 use super::{Election, State};
+use crate::rules::Rule;
 use crate::{Output, Rejected};
 
 /// What the embedder has made durable of the rounds, and what it was asked to; one request at a time.
@@ -19,10 +20,6 @@ impl RoundStore {
         Self { stored, asked: None, wanted: stored }
     }
 
-    pub(super) fn holds(&self, round: Round) -> bool {
-        self.stored >= round
-    }
-
     /// The request that is due, if none is on its way.
     fn ask(&mut self) -> Option<Round> {
         if self.asked.is_some() || self.wanted <= self.stored {
@@ -34,6 +31,11 @@ impl RoundStore {
 }
 
 impl Election {
+    /// Whether a term of this round may be claimed.
+    pub(super) fn is_durable(&self, round: Round) -> bool {
+        self.store.stored >= round || !self.keeps(Rule::DurableRound)
+    }
+
     /// Has a round made durable; whoever needs it waits for [`Input::RoundStored`](crate::Input::RoundStored).
     pub(super) fn want_stored(&mut self, round: Round) {
         self.store.wanted = self.store.wanted.max(round);
