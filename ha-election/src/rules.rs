@@ -1,6 +1,7 @@
 /// The rules that protect an election. A checker takes one away and must notice.
 ///
 /// Without the `model` feature nothing can be taken away: every rule is kept by a constant.
+#[cfg_attr(not(feature = "model"), allow(unreachable_pub, reason = "checkers alone name rules"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
     /// Only a message that echoes a recent frame of ours counts.

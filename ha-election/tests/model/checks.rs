@@ -6,7 +6,7 @@ use std::time::Instant;
 use ha_election::{ModelElection, Role};
 use stateright::{Checker, Model, Property};
 
-use crate::fair::{Healed, run, settles, stays_loyal};
+use crate::fair::{Healed, is_governed, run, settles, stays_loyal};
 use crate::state::{Broken, OLD, Size, Start, State};
 use crate::step::Action;
 
@@ -20,6 +20,7 @@ pub(crate) const ONE_WRITER: &str = "no two lives write a list under one term";
 pub(crate) const SETTLES: &str = "healed, all settle on one master that stays";
 pub(crate) const CORE_SETTLES: &str = "a healed core settles on one master that stays, whatever is outside";
 pub(crate) const LOYAL: &str = "a master that most hosts follow keeps them, whoever else does not hear it";
+pub(crate) const GOVERNED: &str = "whatever is cut, no two hosts that reach each other both lack a master";
 pub(crate) const MERGE: &str = "a master gives way and follows the other";
 pub(crate) const HAND_OVER: &str = "a second host writes the list";
 pub(crate) const TWO_MASTERS: &str = "two masters that do not hear each other";
@@ -41,10 +42,8 @@ impl Model for Size {
             Start::Down => vec![down],
             Start::Cold => vec![cold(down)],
             Start::Settled => vec![settled()],
-            Start::EveryMatrix => {
-                let state = settled();
-                (0..1_u32 << state.pairs().count()).map(|matrix| with_cuts(&state, matrix)).collect()
-            }
+            Start::EveryMatrix => with_every_matrix(&settled()),
+            Start::ColdEveryMatrix => with_every_matrix(&cold(down)),
             Start::Apart => vec![self.apart(cold(down))],
         }
     }
@@ -86,6 +85,7 @@ impl Model for Size {
                 settles(s, size, Healed::Everything)
             }));
             all.push(Property::always(LOYAL, |size: &Self, s: &State| stays_loyal(s, size)));
+            all.push(Property::always(GOVERNED, |size: &Self, s: &State| is_governed(s, size)));
             if self.core < self.hosts {
                 all.push(Property::always(CORE_SETTLES, |size: &Self, s: &State| {
                     settles(s, size, Healed::CoreOnly)
@@ -112,6 +112,10 @@ impl Size {
         }
         with_cuts(&state, 0)
     }
+}
+
+fn with_every_matrix(state: &State) -> Vec<State> {
+    (0..1_u32 << state.pairs().count()).map(|matrix| with_cuts(state, matrix)).collect()
 }
 
 fn with_cuts(state: &State, matrix: u32) -> State {
@@ -152,6 +156,9 @@ fn two_masters(state: &State) -> bool {
     })
 }
 
+/// More steps than any run has time for.
+pub(crate) const ENDLESS: usize = 1_000;
+
 /// What a run found.
 pub(crate) struct Found {
     pub(crate) discoveries: Vec<(&'static str, String)>,
@@ -182,11 +189,14 @@ impl Found {
     }
 }
 
-/// Checks every state within so many steps, or as many as the time allows, and prints what was looked at.
+/// Checks every state within so many steps, or as many as the time allows, and prints what was looked at. Two threads
+/// look at more in a given time, but may leave out a few states that are as far away as the last step.
 #[allow(clippy::disallowed_methods, reason = "how long a run takes is told to people only")]
 pub(crate) fn check(what: &str, size: Size, steps: usize, limit: Duration) -> Found {
+    let threads = if steps == ENDLESS { 2 } else { 1 };
     let began = Instant::now();
-    let checker = size.checker().threads(2).target_max_depth(steps + 2).timeout(limit).spawn_bfs().join();
+    let checker =
+        size.checker().threads(threads).target_max_depth(steps + 2).timeout(limit).spawn_bfs().join();
     let discoveries = checker
         .discoveries()
         .into_iter()

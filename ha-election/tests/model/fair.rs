@@ -3,7 +3,7 @@
 use ha_core::Term;
 use ha_election::{ModelElection, Role};
 
-use crate::state::{Host, PERIOD, Size, State, host_id};
+use crate::state::{Host, Kinds, PERIOD, Size, State, host_id};
 use crate::step::{Action, Gap};
 
 /// Rounds of one period each: the silence of a lost master, two windows, and as many rounds to meet and to raise.
@@ -34,7 +34,7 @@ pub(crate) fn settles(state: &State, size: &Size, healed: Healed) -> bool {
 
 /// The state in which the schedule has settled.
 pub(crate) fn run(mut state: State, size: &Size, healed: Healed, order: &[usize]) -> Option<State> {
-    let size = &Size { kinds: crate::state::Kinds { slow_disk: false, ..size.kinds }, ..size.clone() };
+    let size = &with_fast_disks(size);
     let core = if healed == Healed::Everything { state.hosts.len() } else { size.core };
     heal(&mut state, size, core);
     let mut stable = 0;
@@ -56,6 +56,7 @@ pub(crate) fn run(mut state: State, size: &Size, healed: Healed, order: &[usize]
 
 /// Whether a master that a majority follows, and can reach, keeps it whatever the other hosts cannot hear.
 pub(crate) fn stays_loyal(state: &State, size: &Size) -> bool {
+    let size = &with_fast_disks(size);
     let Some((master, followers)) = followed_by_most(state) else { return true };
     let mut later = state.clone();
     let order: Vec<usize> = (0..state.hosts.len()).collect();
@@ -70,8 +71,34 @@ pub(crate) fn stays_loyal(state: &State, size: &Size) -> bool {
     followers.into_iter().all(|host| later.term(host).is_some_and(|term| term.host == host_id(master)))
 }
 
-/// The master of a cluster that works but for its links and that all follow so far; and those that it can reach, if
-/// these are a majority.
+/// Whether, with the links as they are, no two hosts that reach each other are both left without a master.
+pub(crate) fn is_governed(state: &State, size: &Size) -> bool {
+    let size = &with_fast_disks(size);
+    // With all links whole, the check of a healed cluster says more.
+    if state.links.iter().all(|link| !link.cut) {
+        return true;
+    }
+    let mut later = state.clone();
+    let order: Vec<usize> = (0..state.hosts.len()).collect();
+    for host in &order {
+        revive(&mut later, size, *host);
+    }
+    for _ in 0..2 * ROUNDS {
+        for host in &order {
+            later.pass(size, *host, PERIOD);
+        }
+        if deliver_all(&mut later, size, &order).is_none() {
+            return false;
+        }
+    }
+    later.pairs().all(|(a, b)| {
+        let apart = later.link(a, b).cut || later.link(b, a).cut;
+        apart || later.term(a).is_some() || later.term(b).is_some()
+    })
+}
+
+/// The master of a cluster that works but for its links and that all follow so far; and those that it can reach and
+/// that have heard it within a period, if these are a majority.
 fn followed_by_most(state: &State) -> Option<(usize, Vec<usize>)> {
     let works = |host: &Host| host.machine.is_some() && !host.paused && !host.isolated;
     let reigns = |host: &usize| state.term(*host).is_some_and(|term| term.host == host_id(*host));
@@ -79,10 +106,15 @@ fn followed_by_most(state: &State) -> Option<(usize, Vec<usize>)> {
     let (master, None) = (masters.next()?, masters.next()) else { return None };
     let both_ways = |host: usize| !state.link(master, host).cut && !state.link(host, master).cut;
     let all_follow = (0..state.hosts.len()).all(|host| state.term(host) == state.term(master));
-    let follows = |host: &usize| *host != master && both_ways(*host);
+    let heard_lately = |host: usize| state.hosts[host].witness.echoed[master] <= 1;
+    let follows = |host: &usize| *host != master && both_ways(*host) && heard_lately(*host);
     let followers: Vec<usize> = (0..state.hosts.len()).filter(follows).collect();
     let most = 2 * (followers.len() + 1) > state.hosts.len();
     (most && all_follow && state.hosts.iter().all(works)).then_some((master, followers))
+}
+
+fn with_fast_disks(size: &Size) -> Size {
+    Size { kinds: Kinds { slow_disk: false, ..size.kinds }, ..size.clone() }
 }
 
 fn heal(state: &mut State, size: &Size, core: usize) {
@@ -93,17 +125,21 @@ fn heal(state: &mut State, size: &Size, core: usize) {
         }
     }
     for host in 0..core {
-        if state.hosts[host].machine.is_none() {
-            state.boot(size, host);
-        }
-        if state.hosts[host].paused {
-            state.apply(size, Action::Resume(host, Gap::Seen));
-        }
-        if state.hosts[host].storing.is_some() {
-            state.apply(size, Action::Stored(host));
-        }
-        state.address_answers(size, host);
+        revive(state, size, host);
     }
+}
+
+fn revive(state: &mut State, size: &Size, host: usize) {
+    if state.hosts[host].machine.is_none() {
+        state.boot(size, host);
+    }
+    if state.hosts[host].paused {
+        state.apply(size, Action::Resume(host, Gap::Seen));
+    }
+    if state.hosts[host].storing.is_some() {
+        state.apply(size, Action::Stored(host));
+    }
+    state.address_answers(size, host);
 }
 
 fn deliver_all(state: &mut State, size: &Size, order: &[usize]) -> Option<()> {

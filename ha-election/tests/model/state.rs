@@ -161,6 +161,8 @@ pub(crate) enum Start {
     Settled,
     /// As `Settled`, once for each of the matrices of directed cuts.
     EveryMatrix,
+    /// As `Cold`, once for each of those matrices.
+    ColdEveryMatrix,
     /// Two masters that have not met: each host was alone until now.
     Apart,
 }
