@@ -39,7 +39,9 @@
 //!
 //! Sockets, storage ([`ha_core::StorageRequest`]), pings, a driver of virtual machines
 //! ([`ha_core::VmRequest`]), and a boot clock. The incarnation in [`AgentConfig`] must have been raised and made
-//! durable before the agent is made. Every output may be carried out at once and in any order.
+//! durable before the agent is made, and the round of the last [`Output::StoreRound`] of its earlier lives is given
+//! back in it: no master reigns before its own disk has answered that. Every output may be carried out at once and in
+//! any order.
 #![no_std]
 #![forbid(unsafe_code)]
 

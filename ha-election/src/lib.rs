@@ -65,18 +65,18 @@
 //!
 //! A slave does not wait for its disk before it follows: after a crash within that time it may follow a lower
 //! term. Only the round is stored, so after a crash it may follow either of two terms of that round. A leaving
-//! master says no good-bye; its slaves notice its silence. Where five or more hosts hear each other only in part, a candidate may wait for ever for a better
-//! one that itself waits for slaves of a master which neither of them hears; that master watches both of them
-//! through the datastores. (Among four, none of the 4,096 ways to cut links does this to a cluster that had settled
-//! or has just started.)
+//! master says no good-bye; its slaves notice its silence. Where five or more hosts hear each other only in part, a
+//! candidate may wait for ever for a better one that itself waits for slaves of a master which neither of them
+//! hears; that master watches both of them through the datastores. (Among four, none of the 4,096 ways to cut links
+//! does this to a cluster that had settled or has just started.)
 //!
 //! # How it is checked
 //!
 //! `tests/model` runs [stateright](https://docs.rs/stateright) over the machine itself, in the canonical form that the
 //! feature `model` offers (`ModelElection`, whose docs argue why that form is sound). A step of the model is one frame
 //! delivered, one timer fired, or one fault; any host's clock may be the next to move, and a frame may take any time or
-//! be lost. A newer frame of a kind replaces an older one on its link, so frames of one kind do not overtake each other;
-//! a host's monitor proves only hosts dead that are down; of the datastore there is the list's lock and its last
+//! be lost. A newer frame of a kind replaces an older one on its link, so frames of one kind never overtake each
+//! other; a host's monitor proves only hosts dead that are down; of the datastore there is the list's lock and its last
 //! writer. `master_lost` is four heartbeat periods, the window two. Rounds above 8 are not followed further.
 //!
 //! * Always: no host reigns twice in one term or in a lower one, also across crashes; none follows a lower term than it
@@ -100,6 +100,23 @@
 //! cargo test --release -p ha-election --test model -- --ignored --nocapture
 //! ```
 //!
+//! One such run, with 30 s for each size on two busy cores:
+//!
+//! | cluster | states | steps |
+//! |---|---:|---:|
+//! | two hosts, one dies | 602,285 | 9 |
+//! | two masters meet | 662,771 | 11 |
+//! | two hosts from cold, slow disks | 417,607 | 9 |
+//! | two hosts, four faults | 610,565 | 6 |
+//! | three hosts from cold | 400,728 | 7 |
+//! | three hosts, two faults | 238,647 | 4 |
+//! | three hosts, 64 matrices of cuts | 149,970 | 4 |
+//! | four hosts, one fault | 158,936 | 4 |
+//! | four hosts, all 4,096 matrices, settled and cold | 8,192 | 0 |
+//!
+//! States are those that were generated. Those within the given number of steps were looked at, and part of those one
+//! step further; no size is exhausted, so what needs a longer history than that has not been ruled out. What the
+//! checker has found is mended, each fault with a scenario in `tests/rules.rs`.
 #![no_std]
 #![forbid(unsafe_code)]
 

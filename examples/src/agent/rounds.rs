@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
-use std::{fs, io, thread};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::{fs, io};
 
 use ha_core::Round;
 use ha_datastore::fs::local::write_atomically;
@@ -24,10 +24,14 @@ impl Rounds {
         let (rounds, wanted) = channel::<Round>();
         let path = path(local);
         spawn("rounds", move || {
-            for round in wanted {
+            while let Ok(mut round) = wanted.recv() {
                 while let Err(error) = write_atomically(&path, format!("{}\n", round.number()).as_bytes()) {
                     eprintln!("agent: {}: {error}", path.display());
-                    thread::sleep(AGAIN);
+                    match wanted.recv_timeout(AGAIN) {
+                        Ok(newer) => round = newer,
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
                 }
                 if wakes.send(Wake::RoundStored(round)).is_err() {
                     return;
