@@ -184,7 +184,7 @@ fn below_f3_a_silent_masters_list_lock_is_not_tried() {
     bench.power_off(bench.master().unwrap());
     let before = bench.transcript.len();
     bench.run_for(10 * SECOND);
-    let reigns = |agent: &ha_agent::Agent| matches!(agent.role(), ha_agent::Role::Master { .. });
+    let reigns = |agent: &ha_agent::Agent| matches!(agent.role(), Role::Master { .. });
     assert!(bench.agents.values().any(reigns), "there is a new master");
     assert!(!bench.transcript[before..].iter().any(|(_, _, line)| list(line)));
     assert_eq!((ordered(&bench), bench.running.len()), (0, 2));
