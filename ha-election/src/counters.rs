@@ -9,7 +9,7 @@ pub struct ElectionCounters {
     pub contradiction: Counter,
     /// Messages that echo nothing recent of ours; they prove nothing.
     pub not_echoed: Counter,
-    /// Claims of a term below the one acknowledged.
+    /// Claims of a term below the one acknowledged, and candidacies from before its reign.
     pub lower_term: Counter,
     /// Answers held back because the same peer was answered shortly before.
     pub answer_held_back: Counter,

@@ -1,5 +1,6 @@
 //! The machine: its state, its one door in, and what can be asked of it.
 
+mod asking;
 mod candidate;
 mod evidence;
 mod master;
@@ -189,8 +190,11 @@ impl Election {
 
     /// This host's rank now.
     fn rank(&self) -> Rank {
-        let goodness = self.config.node_goodness.unwrap_or(i64::from(self.connected_datastores));
-        Rank { goodness, moid: self.moid.clone() }
+        Rank { goodness: self.goodness(), moid: self.moid.clone() }
+    }
+
+    fn goodness(&self) -> i64 {
+        self.config.node_goodness.unwrap_or(i64::from(self.connected_datastores))
     }
 
     /// How long something that a peer said of itself counts: three of its messages, or FDM's suspicion.
@@ -234,8 +238,8 @@ impl Election {
     fn stalled(&mut self, now: Instant) {
         match &mut self.state {
             State::Uninitialized => {}
-            State::Candidate(running) => {
-                running.begin_again(now, &self.config.timing);
+            State::Candidate(_) => {
+                self.begin_again(now);
                 self.evidence.expire(now);
                 self.ask_for_address();
             }

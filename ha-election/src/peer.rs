@@ -17,8 +17,22 @@ pub(crate) struct Peer {
     pub(crate) contact: Option<Instant>,
     /// What it stands for, by its last message that echoed us.
     pub(crate) stand: Option<(Instant, Stand)>,
+    /// How good it last said it was.
+    pub(crate) goodness: Option<i64>,
+    /// When it last told its candidacy, whether that echoed us or not.
+    pub(crate) stood: Option<Instant>,
+    /// When this host, as a candidate, last told it its candidacy in the present window.
+    pub(crate) told: Option<Told>,
     /// The last answer outside the regular rhythm.
     pub(crate) answered: Option<Instant>,
+}
+
+/// What a peer was last told of our candidacy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Told {
+    pub(crate) at: Instant,
+    /// It had been heard before: what it got echoes it, and so is a vote.
+    pub(crate) echoes: bool,
 }
 
 /// What a host has said of itself.
@@ -34,12 +48,57 @@ pub(crate) enum Stand {
 
 impl Peer {
     pub(crate) const fn new(moid: Moid) -> Self {
-        Self { moid, dead: false, heard: None, contact: None, stand: None, answered: None }
+        Self {
+            moid,
+            dead: false,
+            heard: None,
+            contact: None,
+            stand: None,
+            goodness: None,
+            stood: None,
+            told: None,
+            answered: None,
+        }
     }
 
     /// Drops everything that was heard, because nobody knows how old it is.
     pub(crate) fn forget(&mut self) {
-        *self = Self { answered: self.answered, ..Self::new(self.moid.clone()) };
+        *self = Self { answered: self.answered, goodness: self.goodness, ..Self::new(self.moid.clone()) };
+    }
+
+    /// A window begins: nothing has been said in it.
+    pub(crate) const fn begin_window(&mut self) {
+        self.told = None;
+    }
+
+    /// Whether anything was heard of it since then.
+    pub(crate) fn spoke(&self, since: Instant) -> bool {
+        self.heard.is_some_and(|heard| heard >= since)
+    }
+
+    /// Our candidacy goes to it now; `since` is when the window began.
+    pub(crate) fn tell(&mut self, now: Instant, since: Instant) {
+        self.told = Some(Told { at: now, echoes: self.spoke(since) });
+        self.answered = Some(now);
+    }
+
+    /// Whether it has not been told our candidacy in this window or, if it is the `better` one, has no vote of ours.
+    pub(crate) fn lacks_candidacy(&self, better: bool) -> bool {
+        self.told.is_none_or(|told| better && !told.echoes)
+    }
+
+    /// Whether it may not have got what it was told, or wants it again after `renewal`: its own message echoes what
+    /// we sent at `echoes`. Two messages that cross look so too.
+    pub(crate) fn may_lack_candidacy(&self, now: Instant, echoes: Instant, renewal: Duration) -> bool {
+        self.told.is_some_and(|told| echoes < told.at || now.since(told.at) >= renewal)
+    }
+
+    /// When its candidacy stops counting, if it stands for election.
+    pub(crate) fn candidacy_until(&self, fresh: Duration) -> Option<(&Rank, Instant)> {
+        match &self.stand {
+            Some((at, Stand::Candidate(rank))) if !self.dead => Some((rank, at.after(fresh))),
+            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master)) | None => None,
+        }
     }
 
     pub(crate) fn withdraw_candidacy(&mut self) {

@@ -48,13 +48,22 @@ fn lists_claimed(outputs: &[Output]) -> Vec<u32> {
 }
 
 #[test]
-fn a_new_candidate_is_answered_once() {
+fn a_better_candidate_gets_one_vote_and_another_if_it_shows_that_it_lacks_it() {
     let mut election = candidate();
     let mine = Output::Transmit { to: host(3), message: candidacy(2) };
-    election.handle_input(at(1), receive(3, candidacy(3), at(0))).unwrap();
-    assert_eq!(drain(&mut election), [mine]);
-    election.handle_input(at(60), receive(3, candidacy(3), at(0))).unwrap();
-    assert_eq!(drain(&mut election), []);
+    for (now, echoes, answered) in [
+        (1, 0, true),
+        // It may not have come yet.
+        (25, 0, false),
+        (26, 0, true),
+        (60, 26, false),
+        (75, 26, false),
+        // Half a period later it asks for the same again.
+        (76, 26, true),
+    ] {
+        election.handle_input(at(now), receive(3, candidacy(3), at(echoes))).unwrap();
+        assert_eq!(drain(&mut election), if answered { vec![mine.clone()] } else { vec![] }, "{now} ms");
+    }
 }
 
 #[test]
@@ -184,4 +193,102 @@ fn a_master_that_gave_up_lists_yields_only_to_who_has_heard_that() {
     assert_eq!(lists_claimed(&drain(&mut election)), [0], "the answer, whose echo will count");
     election.handle_input(at(212), receive(3, better, at(201))).unwrap();
     assert_eq!(election.role(), Role::Slave { master: host(3), term });
+}
+
+/// To whom it says what it stands for.
+fn asked(outputs: &[Output]) -> Vec<u32> {
+    let to = |output: &Output| match output {
+        Output::Transmit { to, message: Message::Candidacy(_) } => Some(to.number()),
+        Output::Transmit { .. } | Output::StoreRound { .. } | Output::Event(_) => None,
+    };
+    outputs.iter().filter_map(to).collect()
+}
+
+fn joins(me: u32) -> (Election, Vec<u32>) {
+    let mut election = Election::new(Instant::ORIGIN, config(me, &[1, 2, 3, 4, 5, 6, 7], SWIFT)).unwrap();
+    let standing = Input::Standing { connected_datastores: 2, eligible: true };
+    election.handle_input(at(0), standing).unwrap();
+    let first = asked(&drain(&mut election));
+    (election, first)
+}
+
+#[test]
+fn the_host_that_expects_to_win_asks_everybody_at_once() {
+    let (_, first) = joins(7);
+    assert_eq!(first, [6, 5, 4, 3, 2, 1]);
+}
+
+#[test]
+fn any_other_asks_the_best_after_an_eighth_of_a_period_and_then_four_times_as_many() {
+    let (mut election, first) = joins(5);
+    assert_eq!(first, []);
+    let mut waves = Vec::new();
+    for _ in 0..3 {
+        let due = election.poll_timeout().unwrap().at;
+        election.handle_timeout(due);
+        waves.push((due.since(at(0)).as_micros(), asked(&drain(&mut election))));
+    }
+    let expected = [(12_500, vec![7]), (25_000, vec![6, 4, 3, 2]), (37_500, vec![1])];
+    assert_eq!(waves, expected);
+}
+
+#[test]
+fn a_better_candidate_heard_both_ways_ends_the_asking_and_one_heard_one_way_puts_it_off() {
+    for (echoes, next) in [(None, 350), (Some(at(0)), 500)] {
+        let (mut election, _) = joins(5);
+        let vote = Input::Receive { from: host(7), message: candidacy(7), echoes, known_round: None };
+        election.handle_input(at(1), vote).unwrap();
+        assert_eq!(asked(&drain(&mut election)), [7], "its vote");
+        let mut waves = Vec::new();
+        for tick in 2..500 {
+            election.handle_timeout(at(tick));
+            waves.extend(asked(&drain(&mut election)).into_iter().map(|to| (tick, to)));
+        }
+        // Asked before the window ends for what it had said without an echo; nobody else meanwhile.
+        let first = waves.first().map_or(500, |(tick, _)| *tick);
+        assert_eq!(first, next, "{waves:?}");
+    }
+}
+
+#[test]
+fn a_host_whose_goodness_is_known_is_expected_to_win_by_it() {
+    let (mut election, _) = joins(5);
+    let better = Rank { goodness: 9, ..rank(1) };
+    let claim = Claim { lists_owned: 0, term: Term::new(Round::new(1), host(1)), rank: better.clone() };
+    let stood = Message::Candidacy(Candidacy { rank: better });
+    election.handle_input(at(1), receive(1, stood, at(0))).unwrap();
+    election.handle_input(at(2), receive(1, Message::Claim(claim), at(0))).unwrap();
+    drain(&mut election);
+    // The master is lost. It is asked for a claim at once, and not waited for.
+    election.handle_input(at(3), Input::HostDead { host: host(1) }).unwrap();
+    assert_eq!(asked(&drain(&mut election)), [1]);
+    election.handle_timeout(at(16));
+    assert_eq!(asked(&drain(&mut election)), [7], "the best of those that may live");
+}
+
+/// Its claims were lost, so this host looks for a master; then comes what the master sent before it was one.
+#[test]
+fn a_late_candidacy_from_before_its_senders_reign_is_no_vote() {
+    let mut election = Election::new(Instant::ORIGIN, config(2, &[1, 2], SWIFT)).unwrap();
+    election.handle_input(at(0), Input::Standing { connected_datastores: 2, eligible: true }).unwrap();
+    let term = Term::new(Round::new(2), host(1));
+    let claim = Message::Claim(Claim { lists_owned: 0, term, rank: rank(1) });
+    election.handle_input(at(1), receive(1, claim, at(0))).unwrap();
+    drain(&mut election);
+    election.handle_timeout(at(501));
+    assert_eq!(election.role(), Role::Candidate, "lost master");
+    let late = |known| Input::Receive {
+        from: host(1),
+        message: candidacy(1),
+        echoes: Some(at(0)),
+        known_round: Some(Round::new(known)),
+    };
+    election.handle_input(at(502), late(1)).unwrap();
+    assert_eq!(election.role(), Role::Candidate);
+    assert_eq!(election.counters().lower_term.get(), 1);
+    // One that it sent after its reign is.
+    drain(&mut election);
+    election.handle_input(at(503), late(2)).unwrap();
+    drain(&mut election);
+    assert!(matches!(election.role(), Role::Master { .. }), "{:?}", election.role());
 }

@@ -1,16 +1,17 @@
 use core::time::Duration;
 
-use ha_core::{Deadline, HostId, Instant, TimingConfig};
+use ha_core::{Deadline, HostId, Instant};
 
+use super::asking::Asking;
 use super::{Election, State};
 use crate::rules::Rule;
-use crate::{Candidacy, Event, Message, Rank, WaitReason};
+use crate::{Event, WaitReason};
 
 /// A running election.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Running {
     window_ends: Instant,
-    candidacy_due: Instant,
+    pub(super) asking: Asking,
     /// This host has won, and waits only for the round of its term to be durable.
     elected: bool,
     /// The master that was lost, and when its silence excuses it: alive, it would have answered with its claim.
@@ -28,30 +29,21 @@ impl Running {
     pub(super) fn deadline(&self) -> Option<Deadline> {
         Deadline::soonest([
             Some(Deadline::new(self.window_ends, "end of the election window")),
-            Some(Deadline::new(self.candidacy_due, "candidacy")),
+            Some(self.asking.deadline()),
             self.lost
                 .and_then(|lost| lost.excused_at)
                 .map(|at| Deadline::new(at, "lost master did not answer")),
         ])
     }
 
-    /// After a stop: the silence of others, the lost master's too, was this host's own.
-    pub(super) fn begin_again(&mut self, now: Instant, timing: &TimingConfig) {
-        self.restart_window(now, timing.election_window);
-        if let Some(Lost { excused_at: Some(at), .. }) = &mut self.lost {
-            *at = now.after(timing.heartbeat_period);
-        }
-    }
-
-    fn restart_window(&mut self, now: Instant, window: Duration) {
-        self.window_ends = now.after(window);
+    pub(super) fn lost_master(&self) -> Option<HostId> {
+        self.lost.map(|lost| lost.master)
     }
 }
 
 impl Election {
     /// Starts an election, whatever the role was.
     pub(super) fn begin_election(&mut self, now: Instant, reason: &'static str) {
-        let window_ends = now.after(self.config.timing.election_window);
         self.evidence.election_began(now);
         // A lost master's successor takes this round, whoever it is. Stored now, nobody waits for it then.
         if matches!(self.state, State::Slave(_) | State::Master(_)) {
@@ -64,27 +56,50 @@ impl Election {
             }),
             State::Uninitialized | State::Candidate(_) | State::Master(_) => None,
         };
-        self.enter(
-            State::Candidate(Running { window_ends, candidacy_due: now, elected: false, lost }),
-            reason,
-        );
+        let (window_ends, asking) = self.new_window(now);
+        self.enter(State::Candidate(Running { window_ends, asking, elected: false, lost }), reason);
         self.ask_for_address();
-        self.stand(now);
+        self.ask_first(now);
         self.try_early_end(now);
     }
 
     pub(super) fn tick_candidate(&mut self, now: Instant) {
-        let State::Candidate(running) = &self.state else { return };
-        let (candidacy, window) = (now >= running.candidacy_due, now >= running.window_ends);
-        if candidacy {
-            self.stand(now);
-        }
+        self.ask_when_due(now);
         self.excuse_lost_master(now);
-        if window && matches!(self.state, State::Candidate(_)) {
+        let State::Candidate(running) = &self.state else { return };
+        if now >= running.window_ends {
             match self.outcome(now) {
                 Ok(()) => self.win(now),
                 Err(reason) => self.go_on(now, reason),
             }
+        }
+    }
+
+    /// A window that begins now, in which nobody has been told anything yet.
+    fn new_window(&mut self, now: Instant) -> (Instant, Asking) {
+        for peer in self.peers.values_mut() {
+            peer.begin_window();
+        }
+        let ends = now.after(self.config.timing.election_window);
+        (ends, Asking::new(now, ends, self.config.timing.heartbeat_period))
+    }
+
+    /// After a stop: the silence of others, the lost master's too, was this host's own. Another window begins.
+    pub(super) fn begin_again(&mut self, now: Instant) {
+        self.restart_window(now);
+        let period = self.config.timing.heartbeat_period;
+        if let State::Candidate(Running { lost: Some(Lost { excused_at: Some(at), .. }), .. }) =
+            &mut self.state
+        {
+            *at = now.after(period);
+        }
+        self.ask_first(now);
+    }
+
+    fn restart_window(&mut self, now: Instant) {
+        let (ends, asks) = self.new_window(now);
+        if let State::Candidate(Running { window_ends, asking, .. }) = &mut self.state {
+            (*window_ends, *asking) = (ends, asks);
         }
     }
 
@@ -135,7 +150,7 @@ impl Election {
         if let State::Candidate(running) = &mut self.state {
             running.elected = true;
             if now >= running.window_ends {
-                running.restart_window(now, self.config.timing.election_window);
+                running.window_ends = now.after(self.config.timing.election_window);
             }
         }
         self.want_stored(round);
@@ -156,28 +171,25 @@ impl Election {
         }
     }
 
-    pub(super) fn candidacy(&self) -> Message {
-        Message::Candidacy(Candidacy { rank: self.rank() })
-    }
-
-    /// Transmits the candidacy to every host, and plans the next.
-    ///
-    /// The jitter of a quarter period keeps hosts that were woken by one event from sending in step for ever.
-    fn stand(&mut self, now: Instant) {
-        let candidacy = self.candidacy();
-        self.transmit_to_all(&candidacy);
-        let period = self.config.timing.heartbeat_period;
-        let pause = period - period / 8 + self.random.span_below(period / 4);
-        if let State::Candidate(running) = &mut self.state {
-            running.candidacy_due = now.after(pause);
-        }
-    }
-
+    /// The window has ended without a result. If a better candidate is waited for, then only until it must have
+    /// claimed; else the whole election is held again, a little out of step with the others.
     fn go_on(&mut self, now: Instant, reason: WaitReason) {
-        if let State::Candidate(running) = &mut self.state {
-            running.restart_window(now, self.config.timing.election_window);
+        let period = self.config.timing.heartbeat_period;
+        let better = self.better_candidate_until(now);
+        self.restart_window(now);
+        let jitter = self.random.span_below(period / 4);
+        if let State::Candidate(Running { window_ends, asking, .. }) = &mut self.state {
+            match better {
+                Some(until) => {
+                    asking.put_off(until);
+                    *window_ends = until.after(period.saturating_mul(2));
+                    asking.confirm_before(*window_ends, period);
+                }
+                None => asking.put_off(now.after(jitter)),
+            }
         }
         self.tell(Event::ElectionGoesOn { reason });
+        self.ask_when_due(now);
     }
 
     /// Whether this host is to be master by what it knows at `now`; if not, why.
@@ -205,18 +217,32 @@ impl Election {
         {
             return Err(WaitReason::OthersFollow { master });
         }
-        match self.best_candidate(now) {
-            Some((host, rank)) if *rank > self.rank() => Err(WaitReason::BetterCandidate { host }),
-            Some(_) | None => Ok(()),
+        match self.better_candidate(now) {
+            Some((host, _)) => Err(WaitReason::BetterCandidate { host }),
+            None => Ok(()),
         }
     }
 
-    fn best_candidate(&self, now: Instant) -> Option<(HostId, &Rank)> {
-        let fresh = self.fresh_for();
-        self.peers
-            .iter()
-            .filter_map(|(host, peer)| peer.candidacy(now, fresh).map(|rank| (*host, rank)))
-            .max_by_key(|(_, rank)| *rank)
+    /// The best candidate that is better than this host, and until when its last message counts: its own window
+    /// ends by then, and it has claimed.
+    fn better_candidate(&self, now: Instant) -> Option<(HostId, Instant)> {
+        let counts_for = self.candidacy_counts_for();
+        let mine = self.rank();
+        let candidates = self.peers.iter().filter_map(|(host, peer)| {
+            let (rank, until) = peer.candidacy_until(counts_for)?;
+            (now <= until && *rank > mine).then_some((rank, *host, until))
+        });
+        candidates.max_by_key(|(rank, ..)| *rank).map(|(_, host, until)| (host, until))
+    }
+
+    /// How long a better candidate is waited for after its last message.
+    pub(super) fn candidacy_counts_for(&self) -> Duration {
+        let timing = &self.config.timing;
+        timing.election_window.saturating_add(timing.heartbeat_period.saturating_mul(2))
+    }
+
+    pub(super) fn better_candidate_until(&self, now: Instant) -> Option<Instant> {
+        self.better_candidate(now).map(|(_, until)| until)
     }
 
     fn is_dead(&self, host: HostId) -> bool {
@@ -228,9 +254,9 @@ impl Election {
 impl Running {
     pub(super) fn move_instants(&mut self, moved: impl Fn(Instant) -> Instant) {
         self.window_ends = moved(self.window_ends);
-        self.candidacy_due = moved(self.candidacy_due);
+        self.asking.move_instants(&moved);
         if let Some(lost) = &mut self.lost {
-            lost.excused_at = lost.excused_at.map(moved);
+            lost.excused_at = lost.excused_at.map(&moved);
         }
     }
 }

@@ -166,6 +166,7 @@ impl Election {
         } else {
             self.demand_higher_round(other.term);
             self.begin_election(now, reason);
+            self.tell_candidacy(now, other.term.host);
         }
     }
 
@@ -212,17 +213,20 @@ impl Election {
     /// at most once per peer and quarter of a heartbeat period.
     pub(super) fn answer(&mut self, now: Instant, to: HostId) {
         let spacing = self.answer_spacing();
+        if matches!(self.state, State::Uninitialized) {
+            return;
+        }
+        if !self.peers.get_mut(&to).is_some_and(|peer| peer.spend_answer(now, spacing)) {
+            self.counters.answer_held_back.count();
+            return;
+        }
         let message = match &self.state {
             State::Uninitialized => return,
-            State::Candidate(_) => self.candidacy(),
+            State::Candidate(_) => return self.tell_candidacy(now, to),
             State::Slave(_) => self.probe(),
             State::Master(_) => self.claim_or_probe(now),
         };
-        if self.peers.get_mut(&to).is_some_and(|peer| peer.spend_answer(now, spacing)) {
-            self.out.push(crate::Output::Transmit { to, message });
-        } else {
-            self.counters.answer_held_back.count();
-        }
+        self.out.push(crate::Output::Transmit { to, message });
     }
 
     /// Raises the term above the highest known round. An isolated master waits until it may claim again.

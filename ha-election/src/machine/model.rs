@@ -8,7 +8,7 @@ use core::time::Duration;
 use ha_core::{Instant, Machine, MonotonicNow, Random};
 
 use super::{Election, State};
-use crate::peer::Stand;
+use crate::peer::{Stand, Told};
 use crate::rules::Rule;
 use crate::{ConfigError, ElectionConfig, ElectionCounters, Input, Output, Rejected};
 
@@ -33,8 +33,8 @@ use crate::{ConfigError, ElectionConfig, ElectionCounters, Input, Output, Reject
 ///   to the age of the oldest frame whose echo the wire accepts (`master_lost`), so the checker hands in no echo, and
 ///   no answer to a ping, that is older;
 /// * counters, the names of invalid masters already told, and outputs (drained by every call here) decide nothing;
-/// * the random numbers give each candidacy the same pause, a whole heartbeat period. Any other pause is the same
-///   run with clocks of another speed.
+/// * the random numbers put each election that is held again off by the same jitter. Any other is the same run with
+///   clocks of another speed.
 ///
 /// The configuration is not compared: a checker compares hosts of one number only.
 #[derive(Clone, Debug)]
@@ -133,19 +133,27 @@ impl ModelElection {
     fn rebase(&mut self, latest: Instant) {
         let shift = Shift { latest };
         let (fresh, spacing) = (self.0.fresh_for(), self.0.answer_spacing());
+        let timing = &self.0.config.timing;
+        let oldest = fresh.max(timing.master_lost).max(timing.heartbeat_period);
+        let (candidacy, window) = (self.0.candidacy_counts_for(), self.0.window_began(latest));
+        let stands = matches!(self.0.state, State::Candidate(_));
+        let spoken = fresh.max(latest.since(window));
         for peer in self.0.peers.values_mut() {
-            peer.heard = shift.recent(peer.heard, fresh);
+            peer.heard = shift.recent(peer.heard, spoken);
+            peer.stood = shift.recent(peer.stood, spoken);
+            // What was told longer ago than any echo that counts is told.
+            peer.told = peer
+                .told
+                .filter(|_| stands)
+                .map(|told| Told { at: shift.moved(told.at.max(latest.before(oldest))), ..told });
             peer.contact = shift.recent(peer.contact, fresh);
             peer.stand = peer.stand.take().and_then(|(at, stand)| match stand {
-                Stand::Candidate(_) | Stand::Follows(_) => {
-                    shift.recent(Some(at), fresh).map(|at| (at, stand))
-                }
+                Stand::Candidate(_) => shift.recent(Some(at), candidacy).map(|at| (at, stand)),
+                Stand::Follows(_) => shift.recent(Some(at), spoken).map(|at| (at, stand)),
                 Stand::Master => None,
             });
             peer.answered = peer.answered.filter(|at| latest.since(*at) < spacing).map(|at| shift.moved(at));
         }
-        let timing = &self.0.config.timing;
-        let oldest = fresh.max(timing.master_lost).max(timing.heartbeat_period);
         self.0.evidence.make_canonical(latest, fresh, oldest, Self::NOW);
         match &mut self.0.state {
             State::Uninitialized => {}

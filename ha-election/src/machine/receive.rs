@@ -1,9 +1,9 @@
 use ha_core::{HostId, Instant, Moid, Round};
 
-use super::{Election, MAX_INVALID_MASTERS, State};
+use super::{Acknowledged, Election, MAX_INVALID_MASTERS, State};
 use crate::peer::Stand;
 use crate::rules::Rule;
-use crate::{Claim, Event, Message};
+use crate::{Claim, Event, Message, Rank};
 
 impl Election {
     /// An authentic message. Only one that echoes us changes anything; any other is answered, so that the
@@ -27,16 +27,26 @@ impl Election {
             return;
         }
         peer.heard = Some(now);
+        match &message {
+            Message::Candidacy(candidacy) => {
+                peer.stood = Some(now);
+                peer.goodness = Some(candidacy.rank.goodness);
+            }
+            Message::Claim(claim) => peer.goodness = Some(claim.rank.goodness),
+            Message::Probe(_) => {}
+        }
         self.heard_lost_master(from);
         let echoes = if self.keeps(Rule::Echo) { echoes } else { echoes.or(Some(now)) };
         let Some(sent) = echoes else {
             self.counters.not_echoed.count();
-            self.answer(now, from);
+            self.hear_unechoed(now, from, &message);
             return;
         };
-        let fresh = self.fresh_for();
-        let was_candidate = self.peers.get(&from).is_some_and(|peer| peer.candidacy(now, fresh).is_some());
         self.note_contact(now, from, sent);
+        if self.is_outlived(from, &message, known_round) {
+            self.counters.lower_term.count();
+            return;
+        }
         self.note_stand(now, from, &message);
         // Two masters settle by their claims, and a host that follows another master is not this one's to win
         // over: raising the term for it would make it change sides for ever.
@@ -47,12 +57,15 @@ impl Election {
             self.learn_round(now, round);
         }
         match message {
-            Message::Candidacy(_) => self.hear_candidacy(now, from, was_candidate),
+            Message::Candidacy(candidacy) => self.hear_candidacy(now, from, sent, &candidacy.rank),
             Message::Claim(claim) => self.hear_claim(now, &claim, sent),
             Message::Probe(probe) => {
                 let mine = probe.following.is_some_and(|term| term.host == self.config.me);
                 if matches!(self.state, State::Master(_)) && !mine {
                     self.answer(now, from);
+                }
+                if let Some(term) = probe.following {
+                    self.ask_master_of_another(now, term.host);
                 }
             }
         }
@@ -80,6 +93,15 @@ impl Election {
         self.review_rights(now);
     }
 
+    /// Whether this candidacy was sent before its sender reigned in the term that this host acknowledged last. It
+    /// came late and is no vote: that host may reign still.
+    fn is_outlived(&self, from: HostId, message: &Message, known_round: Option<Round>) -> bool {
+        let Acknowledged { round, host } = self.acknowledged;
+        matches!(message, Message::Candidacy(_))
+            && host == Some(from)
+            && known_round.is_some_and(|known| known < round)
+    }
+
     fn note_contact(&mut self, now: Instant, from: HostId, sent: Instant) {
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.heard = Some(now);
@@ -104,12 +126,45 @@ impl Election {
         }
     }
 
-    fn hear_candidacy(&mut self, now: Instant, from: HostId, was_candidate: bool) {
+    /// A message that does not echo us. It may be a recording, so it counts for nothing but an answer; a better
+    /// candidate, if it is one, is given the time for one more exchange.
+    fn hear_unechoed(&mut self, now: Instant, from: HostId, message: &Message) {
+        if matches!(message, Message::Candidacy(candidacy) if candidacy.rank > self.rank()) {
+            self.defer();
+        }
+        // It cannot have got what we told it without an echo; or it has, and this has crossed with it.
+        let is_candidate = matches!(self.state, State::Candidate(_));
+        if is_candidate && self.peers.get(&from).is_some_and(|peer| peer.lacks_candidacy(true)) {
+            self.tell_candidacy(now, from);
+        } else {
+            self.answer(now, from);
+        }
+    }
+
+    fn hear_candidacy(&mut self, now: Instant, from: HostId, sent: Instant, rank: &Rank) {
         match &self.state {
             State::Uninitialized => {}
-            // One answer to a new candidate: it may have started after our last candidacy and lack our vote.
-            State::Candidate(_) if was_candidate => {}
-            State::Candidate(_) | State::Slave(_) | State::Master(_) => self.answer(now, from),
+            State::Candidate(_) => {
+                // If this was the last vote that was missing, the claim is the answer.
+                self.try_early_end(now);
+                let renewal = self.config.timing.heartbeat_period / 2;
+                let better = *rank > self.rank();
+                let Some(peer) = self.peers.get(&from) else { return };
+                if peer.lacks_candidacy(better) {
+                    self.tell_candidacy(now, from);
+                } else if peer.may_lack_candidacy(now, sent, renewal) {
+                    self.answer(now, from);
+                }
+            }
+            State::Slave(_) | State::Master(_) => self.answer(now, from),
+        }
+    }
+
+    /// A candidate learns of a master, which may not know that it is here.
+    fn ask_master_of_another(&mut self, now: Instant, master: HostId) {
+        let untold = self.peers.get(&master).is_some_and(|peer| !peer.dead && peer.told.is_none());
+        if untold {
+            self.tell_candidacy(now, master);
         }
     }
 

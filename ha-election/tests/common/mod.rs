@@ -88,6 +88,8 @@ pub(crate) struct Cluster {
     pub(crate) disk_stuck: BTreeSet<HostId>,
     unstored: BTreeMap<HostId, Round>,
     pub(crate) transmitted: usize,
+    /// When each election message was sent, and whether it was a claim.
+    pub(crate) election_messages: Vec<(Instant, bool)>,
     nodes: BTreeMap<HostId, Node>,
     flights: BTreeMap<(Instant, u64), Flight>,
     flown: u64,
@@ -124,6 +126,7 @@ impl Cluster {
             disk_stuck: BTreeSet::new(),
             unstored: BTreeMap::new(),
             transmitted: 0,
+            election_messages: Vec::new(),
             nodes: numbers.iter().map(node).collect(),
             flights: BTreeMap::new(),
             flown: 0,
@@ -366,6 +369,8 @@ impl Cluster {
 
     fn send(&mut self, from: HostId, to: HostId, payload: Option<(MessageKind, Vec<u8>)>) {
         self.transmitted += 1;
+        let claims = payload.as_ref().map(|(kind, _)| *kind == MessageKind::Claim);
+        self.election_messages.extend(claims.map(|claims| (self.now, claims)));
         let lost = self.random.below(1_000) < self.loss || self.cut.contains(&(from, to));
         let late = self.random.span_below(self.jitter);
         let node = self.nodes.get_mut(&from).unwrap();
