@@ -30,6 +30,11 @@ impl Agent {
         }
     }
 
+    /// Whether the election answers what it hears.
+    fn takes_part(&self) -> bool {
+        self.election.role() != Role::Uninitialized
+    }
+
     fn on_frame(&mut self, now: Instant, received: &Received<'_>) {
         let from = received.from;
         let echoes = match received.echo {
@@ -39,7 +44,12 @@ impl Agent {
         if echoes.is_some() {
             self.on_life(now, received);
         }
-        if received.probe {
+        // The election answers its own messages.
+        let is_of_election = match received.kind {
+            FrameKind::Candidacy | FrameKind::Claim | FrameKind::Probe => true,
+            FrameKind::Heartbeat | FrameKind::Control => false,
+        };
+        if received.probe && !(is_of_election && self.takes_part()) {
             self.transmit(now, from, FrameKind::Probe, &[]);
         }
         match received.kind {

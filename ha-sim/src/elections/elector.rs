@@ -132,7 +132,9 @@ impl Elector {
         if let Some(watch) = self.watch.as_mut().filter(|_| worth.echoes.is_some()) {
             watch.heard(now, sender);
         }
-        if worth.probe {
+        // The election answers its own messages, as in the agent.
+        let answers = message.is_some() && self.election.role() != Role::Uninitialized;
+        if worth.probe && !answers {
             self.send(now, from, FrameKind::Probe, Some(Message::Probe(Probe { following: None })));
         }
         let known_round = Some(Round::new(round));
