@@ -144,13 +144,16 @@ impl Election {
         let (all, again) = (self.expects_to_win(), hosts.is_empty());
         let silent = if again { self.silent() } else { Vec::new() };
         let period = self.config.timing.heartbeat_period;
+        // Hosts that were woken by one event do not ask in step for ever.
+        let jitter = self.random.span_below(period / 4);
         let State::Candidate(running) = &mut self.state else { return Vec::new() };
         let asking = &mut running.asking;
         let wave = if all { hosts.len() } else { asking.wave };
         asking.wave = asking.wave.saturating_mul(GROWTH);
         let pause = if again { asking.pause.saturating_mul(2) } else { asking.pause };
         asking.pause = pause;
-        asking.due = now.after(if hosts.len() > wave { period / 8 } else { period.saturating_mul(pause) });
+        let whole = period.saturating_mul(pause) - period / 8;
+        asking.due = now.after(if hosts.len() > wave { period / 8 } else { whole.saturating_add(jitter) });
         hosts.truncate(wave);
         hosts.extend(silent);
         hosts

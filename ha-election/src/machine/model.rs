@@ -33,8 +33,9 @@ use crate::{ConfigError, ElectionConfig, ElectionCounters, Input, Output, Reject
 ///   to the age of the oldest frame whose echo the wire accepts (`master_lost`), so the checker hands in no echo, and
 ///   no answer to a ping, that is older;
 /// * counters, the names of invalid masters already told, and outputs (drained by every call here) decide nothing;
-/// * the random numbers put each election that is held again off by the same jitter. Any other is the same run with
-///   clocks of another speed.
+/// * the random numbers give each pause before the silent are asked again the same length, whole heartbeat periods, and
+///   put each election that is held again off by the same jitter. Any other is the same run with clocks of another
+///   speed.
 ///
 /// The configuration is not compared: a checker compares hosts of one number only.
 #[derive(Clone, Debug)]
