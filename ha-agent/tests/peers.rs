@@ -80,8 +80,11 @@ fn reflected(bench: &Bench, host: HostId, random: &mut Random) -> Bytes {
     sent(bench, bench.datagrams.len(), random, |from, _| from == host)
 }
 
-fn misdirected(bench: &Bench, host: HostId, random: &mut Random) -> Bytes {
-    sent(bench, bench.datagrams.len(), random, |from, to| from != host && to != host)
+/// What one of the others says to the other. (Slaves say nothing to each other while all is well.)
+fn misdirected(bench: &Bench, target: HostId, _: &mut Random) -> Bytes {
+    let mut others = [1, 2, 3].map(host).into_iter().filter(|host| *host != target);
+    let from = identity(others.next().unwrap().number());
+    Rogue::new(from, key(7)).say(bench.now, others.next().unwrap(), FrameKind::Probe, None, &[])
 }
 
 /// A datagram that has arrived before: the very last may still be under way.
