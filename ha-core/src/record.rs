@@ -41,7 +41,7 @@ mod pair;
 pub use fault::{RecordFault, SealError};
 pub use generation::{Generation, HighWater, Regressed, Slot};
 pub use header::{Expectation, Record, RecordKind, Sealed, is_zero, open, open_head, seal, seal_block};
-pub use pair::{Expected, PairExpectation, PairState, read_pair, read_pair_choosing};
+pub use pair::{PairExpectation, PairRole, PairState, read_pair, read_pair_choosing};
 
 /// The size and alignment of everything on shared storage, in bytes.
 pub const BLOCK: usize = 4096;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use ha_core::record::{
-    BLOCK, Expected, Generation, HighWater, PairExpectation, PairState, RecordFault, RecordKind, Regressed,
+    BLOCK, Generation, HighWater, PairExpectation, PairRole, PairState, RecordFault, RecordKind, Regressed,
     Slot, read_pair, read_pair_choosing, seal,
 };
 use ha_core::{BootId, ClusterId, HostId, Identity, Incarnation};
@@ -42,7 +42,7 @@ fn state(a: &[u8], b: &[u8], expected: &PairExpectation) -> (&'static str, Optio
     let pair = read_pair(&file, BLOCK, expected, Ok);
     let choosing = read_pair_choosing(&file, BLOCK, expected, |_, place| Ok(place));
     let chosen = choosing.record().map(|record| (record.generation, record.content));
-    assert_eq!(chosen, pair.record().map(|record| (record.generation, Expected::Chosen)));
+    assert_eq!(chosen, pair.record().map(|record| (record.generation, PairRole::Chosen)));
     let word = match &pair {
         PairState::NeverWritten => "never written",
         PairState::Valid { .. } => "valid",
@@ -121,7 +121,7 @@ fn a_slot_whose_content_is_refused_counts_as_damaged() {
     assert_eq!((record.content, other), (1, refuse));
     let decode = |payload: &'_ [u8], place| decode(payload).map(|_| place);
     let pair = read_pair_choosing(&file, BLOCK, &ONE, decode);
-    assert_eq!(pair.record().unwrap().content, Expected::Other, "it was not to be known before");
+    assert_eq!(pair.record().unwrap().content, PairRole::Other, "it was not to be known before");
 }
 
 #[test]

@@ -59,7 +59,8 @@
 //! # What is promised
 //!
 //! Hosts that hear each other both ways have one master after `master_lost + election_window` and a few round
-//! trips. No host follows a term lower than one it has acknowledged. Nothing a peer sends panics or is an error.
+//! trips, if no frame is lost; `TimingPlan` has the bound with losses, and "what is not there yet" where it is missed.
+//! In one life no host follows a term lower than one it has acknowledged. Nothing a peer sends panics or is an error.
 //!
 //! Two masters may exist at one time, in two partitions or for a short while; only locks keep them apart.
 //!

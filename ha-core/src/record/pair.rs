@@ -83,7 +83,7 @@ pub fn read_pair<'a, T>(
 
 /// Which of two slots [`read_pair_choosing`] expects to go by, before their contents are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
+pub enum PairRole {
     /// This one, if its content is whole.
     Chosen,
     /// The other one, unless its content is damaged.
@@ -97,7 +97,7 @@ pub fn read_pair_choosing<'a, T>(
     bytes: &'a [u8],
     area: usize,
     expected: &PairExpectation,
-    decode: impl Fn(&'a [u8], Expected) -> Result<T, RecordFault>,
+    decode: impl Fn(&'a [u8], PairRole) -> Result<T, RecordFault>,
 ) -> PairState<T> {
     let halves = (bytes.len() == area.saturating_mul(2)).then(|| bytes.split_at(area));
     let Some((a, b)) = halves else {
@@ -114,9 +114,9 @@ pub fn read_pair_choosing<'a, T>(
         slot.as_ref().ok().map(|record| (life(record), record.generation))
     };
     let (of_a, of_b) = if age(&a) > age(&b) {
-        (Expected::Chosen, Expected::Other)
+        (PairRole::Chosen, PairRole::Other)
     } else {
-        (Expected::Other, Expected::Chosen)
+        (PairRole::Other, PairRole::Chosen)
     };
     let content = |slot: Result<Record<'a>, _>, expected| {
         let Sealed { writer, generation, content } = slot?;

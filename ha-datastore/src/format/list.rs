@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use ha_core::record::{
-    Expectation, Expected, Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, Sealed,
+    Expectation, Generation, HEADER, PairExpectation, PairRole, PairState, RecordFault, RecordKind, Sealed,
     Slot, open, read_pair_choosing, seal,
 };
 use ha_core::{ClusterId, HostId, Identity, Term, VmUuid};
@@ -186,11 +186,11 @@ enum Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    fn read(payload: &'a [u8], expected: Expected) -> Result<Self, RecordFault> {
+    fn read(payload: &'a [u8], expected: PairRole) -> Result<Self, RecordFault> {
         let view = SnapshotView::open(payload)?;
         match expected {
-            Expected::Chosen => view.take_out().map(Self::TakenOut),
-            Expected::Other => view.check().map(|()| Self::Lying(view)),
+            PairRole::Chosen => view.take_out().map(Self::TakenOut),
+            PairRole::Other => view.check().map(|()| Self::Lying(view)),
         }
     }
 

@@ -16,7 +16,7 @@ const GROWTH: usize = 4;
 ///
 /// The host that expects to win asks everybody at once. Any other lets an eighth of a heartbeat period pass, in
 /// which the better one's ask is to arrive, and then asks in waves, the expected best first, until it hears of a
-/// better candidate. So n hosts without faults need about 3 n datagrams, instead of n * (n - 1).
+/// better candidate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Asking {
     window_began: Instant,
@@ -27,6 +27,7 @@ pub(super) struct Asking {
     pause: u32,
     /// When those that have spoken are asked once more, because the window ends soon and what they said is old.
     confirm: Option<Instant>,
+    /// Whether a better candidate that has not heard this host has put its asks off; once in each window.
     deferred: bool,
 }
 

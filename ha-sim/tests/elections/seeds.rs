@@ -74,7 +74,7 @@ fn the_generator_makes_every_trouble_and_every_ending() {
 /// The embedder stores a round, not a term: what a host followed before a restart is known in part only. Host-2 is
 /// alone and reigns in 1@host-2, the others follow 1@host-4; host-1 restarts when they meet, and may hear host-2 first.
 #[test]
-#[ignore = "open in ha-election: `ElectionConfig::highest_round` should be the acknowledged term, host included"]
+#[ignore = "open in ha-election: only the round of the acknowledged term is stored; seeds 2090, 6620 and 7449 show it, these scenarios no longer do"]
 fn a_restarted_host_never_goes_back_within_a_round() {
     let alone = (1..=4).filter(|n| *n != 2).flat_map(|n| [(n, 2), (2, n)]);
     let links: Vec<_> = alone.map(|(from, to)| (HostId::new(from), HostId::new(to))).collect();
