@@ -105,11 +105,25 @@ impl Election {
             asking.confirm = None;
         }
         let mut hosts = if asks { self.next_wave(now) } else { Vec::new() };
+        self.await_first_answers(now, &hosts);
         if confirms && better.is_none() {
             hosts.extend(self.to_confirm(now));
         }
         for host in hosts {
             self.tell_candidacy(now, host);
+        }
+    }
+
+    /// The window does not end before those that are asked for the first time have had a heartbeat period to answer: one
+    /// of them may follow a master that this host does not hear.
+    fn await_first_answers(&mut self, now: Instant, asked: &[HostId]) {
+        let first = |host: &HostId| self.peers.get(host).is_some_and(|peer| peer.told.is_none());
+        if !asked.iter().any(first) {
+            return;
+        }
+        let answered = now.after(self.config.timing.heartbeat_period);
+        if let State::Candidate(running) = &mut self.state {
+            running.window_ends = running.window_ends.max(answered);
         }
     }
 

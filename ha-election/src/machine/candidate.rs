@@ -10,7 +10,7 @@ use crate::{Event, WaitReason};
 /// A running election.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Running {
-    window_ends: Instant,
+    pub(super) window_ends: Instant,
     pub(super) asking: Asking,
     /// This host has won, and waits only for the round of its term to be durable.
     elected: bool,
