@@ -19,7 +19,8 @@
 //!   claimed ([`Output::StoreRound`]): no crash makes a host reign twice in one term. When a master is lost, every
 //!   candidate has its successor's round stored with its first candidacy, so that no failover waits for a disk.
 //! * A **slave** follows the highest term that was claimed to it both ways, and starts an election when the
-//!   claims fall silent for `master_lost`, or at once when its own monitor proves the master dead.
+//!   claims fall silent for `master_lost`, or at once when its own monitor proves the master dead. A master that still
+//!   claims but no longer hears it is lost two heartbeat periods later than one that is silent.
 //!
 //! **Few messages.** The host that expects to win, by what it knows of the others' ranks and by their ids, asks everybody
 //! at once. Any other gives its ask an eighth of a heartbeat period, or until shortly before the window's end once it
@@ -75,11 +76,6 @@
 //! * Read what waits in its sockets before it lets time pass after a stop.
 //!
 //! # What is not there yet
-//!
-//! In clusters that are cut in part, a better candidate that was heard both ways just before it became deaf is waited
-//! for longer than `TimingPlan` allows: in 6 of 10,000 simulated clusters two hosts settled too late for that. And since
-//! candidates ask in waves, in some of the 4,096 ways to cut links among four hosts a master that most hosts follow
-//! loses slaves to a host that does not hear it: the long run's `four_hosts_over_every_matrix_of_cuts` fails.
 //!
 //! A slave does not wait for its disk before it follows: after a crash within that time it may follow a lower
 //! term. Only the round is stored, so after a crash it may follow either of two terms of that round. A leaving

@@ -31,7 +31,7 @@ pub(crate) struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Told {
     pub(crate) at: Instant,
-    /// It had been heard before: what it got echoes it, and so is a vote.
+    /// It had been heard lately: what it got echoes a recent frame of its, and so is a vote.
     pub(crate) echoes: bool,
 }
 
@@ -76,9 +76,9 @@ impl Peer {
         self.heard.is_some_and(|heard| heard >= since)
     }
 
-    /// Our candidacy goes to it now; `since` is when the window began.
-    pub(crate) fn tell(&mut self, now: Instant, since: Instant) {
-        self.told = Some(Told { at: now, echoes: self.spoke(since) });
+    /// Our candidacy goes to it now. It is a vote if it echoes a frame that is not older than `fresh`.
+    pub(crate) fn tell(&mut self, now: Instant, fresh: Duration) {
+        self.told = Some(Told { at: now, echoes: self.spoke(now.before(fresh)) });
         self.answered = Some(now);
     }
 

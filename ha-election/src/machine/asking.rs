@@ -142,11 +142,12 @@ impl Election {
     }
 
     pub(super) fn tell_candidacy(&mut self, now: Instant, to: HostId) {
-        let State::Candidate(running) = &self.state else { return };
-        let since = running.asking.window_began;
-        let message = self.candidacy();
+        if !matches!(self.state, State::Candidate(_)) {
+            return;
+        }
+        let (message, fresh) = (self.candidacy(), self.fresh_for());
         if let Some(peer) = self.peers.get_mut(&to) {
-            peer.tell(now, since);
+            peer.tell(now, fresh);
             self.out.push(Output::Transmit { to, message });
         }
     }
@@ -192,7 +193,9 @@ impl Election {
         let State::Candidate(running) = &self.state else { return Vec::new() };
         let since = running.asking.window_began;
         let in_window = |at: Option<Instant>| at.is_some_and(|at| at >= since);
-        let stand = |peer: &Peer| peer.stand.as_ref().map(|(at, _)| *at).filter(|at| *at >= since);
+        // What was said just before the window began need not have been said again in it.
+        let lately = since.before(self.fresh_for());
+        let stand = |peer: &Peer| peer.stand.as_ref().map(|(at, _)| *at).filter(|at| *at >= lately);
         let old = |peer: &Peer| stand(peer).is_some_and(|at| now.since(at) >= period);
         let better = |peer: &Peer| stand(peer).is_none() && !peer.dead && self.is_expected_better(peer);
         let anybody = self.peers.values().any(|peer| in_window(peer.heard));

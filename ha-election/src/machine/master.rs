@@ -128,7 +128,7 @@ impl Election {
         // An isolated master has released everything and is silent, so it has no claim to compare.
         let better = *other > reign.claimed;
         if isolated || (better && sent >= reign.no_better_since) {
-            self.yield_to(now, other);
+            self.yield_to(now, other, sent);
             return;
         }
         reign.frozen_until = Some(now.after(fresh));
@@ -158,11 +158,11 @@ impl Election {
 
     /// Gives way. If the other's term is the lower one it cannot be followed yet: this host then waits as a
     /// candidate, whose messages tell the other the round that it must exceed.
-    fn yield_to(&mut self, now: Instant, other: &Claim) {
+    fn yield_to(&mut self, now: Instant, other: &Claim, sent: Instant) {
         self.tell(Event::Yielded { to: other.term.host, term: other.term });
         let reason = "yielded to a better master";
         if self.may_follow(other.term) {
-            self.follow(now, other.term, reason);
+            self.follow(now, other.term, sent, reason);
         } else {
             self.demand_higher_round(other.term);
             self.begin_election(now, reason);

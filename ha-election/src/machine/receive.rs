@@ -174,8 +174,8 @@ impl Election {
         match &self.state {
             State::Uninitialized => {}
             State::Master(_) => self.meet_master(now, claim, sent),
-            State::Candidate(_) if allowed => self.follow(now, claim.term, "master found"),
-            State::Slave(_) if allowed => self.follow(now, claim.term, "higher term"),
+            State::Candidate(_) if allowed => self.follow(now, claim.term, sent, "master found"),
+            State::Slave(_) if allowed => self.follow(now, claim.term, sent, "higher term"),
             State::Candidate(_) => {
                 self.counters.lower_term.count();
                 self.demand_higher_round(claim.term);

@@ -1,0 +1,131 @@
+//! For how long a host waits: for answers, for votes that have grown old, for a master that has become deaf.
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic as a test may")]
+
+mod common;
+
+use common::{SWIFT, VSPHERE, at, config, drain, host};
+use ha_core::{Instant, Machine, Round, Term, TimingConfig};
+use ha_election::{Candidacy, Claim, Election, Input, Message, Output, Probe, Rank, Role};
+
+/// host-5 of seven, a candidate since 0 ms.
+fn candidate(timing: TimingConfig) -> Election {
+    let mut election = Election::new(Instant::ORIGIN, config(5, &[1, 2, 3, 4, 5, 6, 7], timing)).unwrap();
+    let standing = Input::Standing { connected_datastores: 2, eligible: true };
+    election.handle_input(at(0), standing).unwrap();
+    drain(&mut election);
+    election
+}
+
+fn rank(of: u32) -> Rank {
+    Rank { goodness: 2, moid: format!("host-{of}").parse().unwrap() }
+}
+
+fn candidacy(of: u32) -> Message {
+    Message::Candidacy(Candidacy { rank: rank(of) })
+}
+
+fn receive(election: &mut Election, now: Instant, from: u32, message: Message, echoes: Option<Instant>) {
+    let input = Input::Receive { from: host(from), message, echoes, known_round: None };
+    election.handle_input(now, input).unwrap();
+}
+
+fn claim(election: &mut Election, now: Instant, echoes: Instant) {
+    let term = Term::new(Round::new(1), host(7));
+    let claim = Message::Claim(Claim { lists_owned: 0, term, rank: rank(7) });
+    receive(election, now, 7, claim, Some(echoes));
+}
+
+/// To whom it says what it stands for.
+fn asked(outputs: &[Output]) -> Vec<u32> {
+    let to = |output: &Output| match output {
+        Output::Transmit { to, message: Message::Candidacy(_) } => Some(to.number()),
+        Output::Transmit { .. } | Output::StoreRound { .. } | Output::Event(_) => None,
+    };
+    outputs.iter().filter_map(to).collect()
+}
+
+/// One of them may follow a master that this host does not hear.
+#[test]
+fn a_window_does_not_end_before_its_first_asks_can_be_answered() {
+    let mut election = candidate(SWIFT);
+    // Its asks are put off for this one, which never hears it; and the agent is called late.
+    receive(&mut election, at(1), 7, candidacy(7), None);
+    receive(&mut election, at(2), 1, candidacy(1), Some(at(0)));
+    let mut last = Vec::new();
+    for tick in (499..).take(200) {
+        election.handle_timeout(at(tick));
+        let now = asked(&drain(&mut election));
+        last.extend(now.into_iter().map(|to| (tick, to)));
+        if !matches!(election.role(), Role::Candidate) {
+            assert!(matches!(election.role(), Role::Master { .. }));
+            let first_asks = |(_, to): &&(u64, u32)| (2..=4).contains(to);
+            let (asked_last, _) = last.iter().filter(first_asks).max().unwrap();
+            assert_eq!(tick - asked_last, 100, "{last:?}");
+            return;
+        }
+    }
+    panic!("no master: {last:?}");
+}
+
+#[test]
+fn a_vote_from_just_before_the_window_is_asked_for_again_before_its_end() {
+    let mut election = candidate(SWIFT);
+    claim(&mut election, at(10), at(0));
+    receive(&mut election, at(505), 1, candidacy(1), Some(at(300)));
+    election.handle_timeout(at(510));
+    assert_eq!(election.role(), Role::Candidate, "lost master");
+    drain(&mut election);
+    let mut asks = Vec::new();
+    for tick in 511..1_010 {
+        election.handle_timeout(at(tick));
+        asks.extend(asked(&drain(&mut election)).into_iter().filter(|to| *to == 1).map(|to| (tick, to)));
+    }
+    assert_eq!(asks.len(), 2, "{asks:?}");
+    assert_eq!(asks[1], (810, 1), "two periods before the window ends");
+}
+
+#[test]
+fn a_better_candidate_that_was_told_without_a_recent_echo_is_told_again() {
+    let mut election = candidate(VSPHERE);
+    let probe = Message::Probe(Probe { following: None });
+    election.handle_timeout(at(125));
+    assert_eq!(asked(&drain(&mut election)), [7]);
+    receive(&mut election, at(130), 7, probe, Some(at(125)));
+    for tick in (200..13_000).step_by(10) {
+        election.handle_timeout(at(tick));
+        assert_eq!(asked(&drain(&mut election)).iter().find(|to| **to == 7), None, "{tick} ms");
+    }
+    // The last asks, two periods before the window ends, echo what it said at 130 ms.
+    let told = 13_000;
+    election.handle_timeout(at(told));
+    assert!(asked(&drain(&mut election)).contains(&7));
+    receive(&mut election, at(told + 1), 7, candidacy(7), Some(at(told)));
+    assert_eq!(asked(&drain(&mut election)), [7], "what it got was no vote");
+    receive(&mut election, at(told + 2), 7, candidacy(7), Some(at(told + 1)));
+    assert_eq!(asked(&drain(&mut election)), [], "and now it was");
+}
+
+#[test]
+fn a_master_that_has_become_deaf_is_lost_two_periods_later_than_one_that_has_died() {
+    let mut election = candidate(SWIFT);
+    for tick in (100..=700).step_by(100) {
+        claim(&mut election, at(tick), at(100));
+        drain(&mut election);
+    }
+    election.handle_timeout(at(799));
+    assert!(matches!(election.role(), Role::Slave { .. }));
+    election.handle_timeout(at(800));
+    assert_eq!(election.role(), Role::Candidate, "100 ms, two periods, and master_lost");
+}
+
+#[test]
+fn an_older_echo_takes_nothing_back() {
+    let mut election = candidate(SWIFT);
+    claim(&mut election, at(300), at(290));
+    claim(&mut election, at(310), at(1));
+    drain(&mut election);
+    election.handle_timeout(at(799));
+    assert!(matches!(election.role(), Role::Slave { .. }));
+    election.handle_timeout(at(800));
+    assert_eq!(election.role(), Role::Candidate);
+}
