@@ -34,9 +34,9 @@ mod feed;
 mod inbox;
 mod outside;
 mod pings;
-mod rounds;
 mod streams;
 mod suspend;
+mod terms;
 
 /// The longest frame (architecture 9), in bytes; a longer datagram is cut, and so refused as a frame.
 const DATAGRAM: usize = 2_048;
@@ -86,7 +86,7 @@ pub fn run(config: &Path) -> Result<(), Failure> {
     let agent =
         Agent::new(agent_config(&host, local)?, boot_clock()).context(|| "starting the agent".into())?;
     let streams = streams::Streams::new(tcp, wakes.clone()).context(|| "starting a thread".into())?;
-    let rounds = rounds::Rounds::new(local, wakes.clone())?;
+    let terms = terms::Terms::new(local, wakes.clone())?;
     let driver = driver_link::DriverLink::new(launcher, wakes.clone())?;
     let copy = |socket: &UdpSocket| socket.try_clone().context(|| "copying a socket".into());
     let (datagrams, pongs) = (copy(&udp)?, copy(&pings)?);
@@ -102,7 +102,7 @@ pub fn run(config: &Path) -> Result<(), Failure> {
         pings: pings::Pings::new(pings, random()),
         streams,
         storage,
-        rounds,
+        terms,
         driver,
         udp,
         host,
@@ -121,7 +121,7 @@ fn agent_config(host: &HostConfig, local: &Path) -> Result<AgentConfig, Failure>
     let hosts = host.hosts.iter().map(|other| HostEntry { host: other.host, moid: other.moid.clone() });
     let mut config = AgentConfig {
         identity: Identity { cluster: host.cluster, host: host.host, boot, incarnation },
-        highest_round: rounds::stored(local)?,
+        acknowledged: terms::stored(local)?,
         hosts: hosts.collect(),
         datastores: vec![DatastoreEntry {
             datastore: DATASTORE,

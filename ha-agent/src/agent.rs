@@ -343,7 +343,7 @@ impl Machine for Agent {
             Input::StreamClosed(connection) => self.on_stream_closed(now, connection),
             Input::Storage(done) => self.on_storage(now, done)?,
             Input::Ping(done) => self.on_ping(now, done)?,
-            Input::RoundStored { round } => self.on_round_stored(now, round)?,
+            Input::TermStored { acknowledged } => self.on_term_stored(now, acknowledged)?,
             Input::Vm(done) => self.starts.handle(now, done)?,
             Input::Driver(report) => self.on_driver(now, report),
             Input::Command(command) => self.on_command(now, command),
@@ -394,6 +394,6 @@ fn election_config(config: &AgentConfig) -> ElectionConfig {
         isolation_address_configured: config.isolation_addresses > 0,
         timing: config.timing,
         seed: config.seed,
-        highest_round: config.highest_round,
+        acknowledged: config.acknowledged,
     }
 }

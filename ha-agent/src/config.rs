@@ -8,7 +8,8 @@ use ha_core::options::Options;
 use ha_core::timing::PlanError;
 use ha_core::wire::{Security, WireConfigError};
 use ha_core::{
-    Capability, DatastoreId, HostId, Identity, Limits, Moid, Profile, Rating, Round, TimingConfig, TimingPlan,
+    Acknowledged, Capability, DatastoreId, HostId, Identity, Limits, Moid, Profile, Rating, TimingConfig,
+    TimingPlan,
 };
 
 /// One line of the host list.
@@ -36,10 +37,10 @@ pub struct DatastoreEntry {
 pub struct AgentConfig {
     /// Cluster, host, boot and incarnation. The incarnation must have been raised and made durable before.
     pub identity: Identity,
-    /// The highest round that an earlier life was asked to store ([`Output::StoreRound`](crate::Output::StoreRound));
-    /// [`Round::ZERO`] if there was none. After loss of the local disk too: the terms of owners that are read in the
-    /// lists raise it before anything is written.
-    pub highest_round: Round,
+    /// What an earlier life was asked to store last ([`Output::StoreTerm`](crate::Output::StoreTerm));
+    /// [`Acknowledged::NONE`] if there was none. After loss of the local disk too: the terms of owners that are read in
+    /// the lists raise the round before anything is written.
+    pub acknowledged: Acknowledged,
     /// Every host of the cluster, this one included.
     pub hosts: Vec<HostEntry>,
     /// Every datastore of the cluster.

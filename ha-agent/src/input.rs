@@ -3,7 +3,7 @@ use core::time::Duration;
 
 use ha_core::operation::Ping;
 use ha_core::{
-    BootId, Completion, DatastoreId, HostId, Incarnation, Round, StorageCompletion, VmCompletion,
+    Acknowledged, BootId, Completion, DatastoreId, HostId, Incarnation, StorageCompletion, VmCompletion,
     VmDriverReport, VmId,
 };
 use ha_datastore::format::OwnerDamage;
@@ -25,10 +25,10 @@ pub enum Input {
     Storage(StorageCompletion),
     /// A ping was answered or not.
     Ping(Completion<Ping>),
-    /// The round of the last [`Output::StoreRound`](crate::Output::StoreRound) is durable.
-    RoundStored {
-        /// The round, as it was asked for.
-        round: Round,
+    /// What the last [`Output::StoreTerm`](crate::Output::StoreTerm) asked for is durable.
+    TermStored {
+        /// As it was asked for.
+        acknowledged: Acknowledged,
     },
     /// The driver of virtual machines answered.
     Vm(VmCompletion),

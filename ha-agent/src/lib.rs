@@ -39,7 +39,7 @@
 //!
 //! Sockets, storage ([`ha_core::StorageRequest`]), pings, a driver of virtual machines
 //! ([`ha_core::VmRequest`]), and a boot clock. The incarnation in [`AgentConfig`] must have been raised and made
-//! durable before the agent is made, and the round of the last [`Output::StoreRound`] of its earlier lives is given
+//! durable before the agent is made, and what the last [`Output::StoreTerm`] of its earlier lives asked for is given
 //! back in it: no master reigns before its own disk has answered that. Every output may be carried out at once and in
 //! any order.
 #![no_std]

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use core::time::Duration;
 
 use ha_core::operation::Ping;
-use ha_core::{HostId, Round, StorageRequest, Token, VmRequest};
+use ha_core::{Acknowledged, HostId, StorageRequest, Token, VmRequest};
 
 use crate::Event;
 
@@ -61,12 +61,12 @@ pub enum Output {
         /// How long to wait.
         timeout: Duration,
     },
-    /// Make this round durable on the host's own disk, and answer `RoundStored` once it is. Every later life of this
-    /// agent must get it, or a higher one, as [`AgentConfig::highest_round`](crate::AgentConfig::highest_round). One
+    /// Make this durable on the host's own disk, and answer `TermStored` once it is. Every later life of this agent must
+    /// get it, or a higher one, as [`AgentConfig::acknowledged`](crate::AgentConfig::acknowledged). One
     /// is asked for at a time. A store that fails is tried again; until it is well this host takes no new term.
-    StoreRound {
-        /// The round.
-        round: Round,
+    StoreTerm {
+        /// The term, or the round that this host may soon claim a term of.
+        acknowledged: Acknowledged,
     },
     /// Ask the driver of virtual machines.
     Vm(VmRequest),

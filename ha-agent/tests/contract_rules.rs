@@ -270,7 +270,9 @@ impl Subject for World {
                 let outcome = if answers { PingOutcome::Answered } else { PingOutcome::Unanswered };
                 Some(Input::Ping(token.complete(outcome)))
             }
-            Output::StoreRound { round } => (ending == Ending::Well).then_some(Input::RoundStored { round }),
+            Output::StoreTerm { acknowledged } => {
+                (ending == Ending::Well).then_some(Input::TermStored { acknowledged })
+            }
             Output::Vm(request) => self.vm(random, now, request, ending).map(Input::Vm),
             Output::Transmit { .. } | Output::Send { .. } | Output::Close(_) | Output::Event(_) => None,
         }
@@ -298,7 +300,7 @@ impl Subject for World {
         match output {
             Output::Storage(request) => storage_facts(request),
             Output::Ping { .. } | Output::Connect { .. } => Facts::ASKED,
-            Output::StoreRound { .. } => Facts { slot: Some("round".into()), ..Facts::ASKED },
+            Output::StoreTerm { .. } => Facts { slot: Some("term".into()), ..Facts::ASKED },
             Output::Vm(
                 VmRequest::TakeLock { not_after, .. }
                 | VmRequest::ShareLock { not_after, .. }

@@ -1,5 +1,6 @@
 //! Identities: who, which datastore, which virtual machine, and the numbers that never repeat.
 
+mod acknowledged;
 mod cluster;
 mod datastore;
 mod host;
@@ -9,6 +10,7 @@ mod parse;
 mod reign;
 mod vm;
 
+pub use acknowledged::Acknowledged;
 pub use cluster::{BootId, ClusterId, Incarnation};
 pub use datastore::DatastoreId;
 pub use host::HostId;

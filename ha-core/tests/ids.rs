@@ -5,8 +5,8 @@ use core::fmt::{Debug, Display};
 use core::str::FromStr;
 
 use ha_core::{
-    BootId, ClusterId, ConfigPath, DatastoreId, HostId, Incarnation, Moid, ParseError, Profile, Rating,
-    Round, Term, VmEpoch, VmId, VmUuid,
+    Acknowledged, BootId, ClusterId, ConfigPath, DatastoreId, HostId, Incarnation, Moid, ParseError, Profile,
+    Rating, Round, Term, VmEpoch, VmId, VmUuid,
 };
 use proptest::prelude::*;
 
@@ -91,6 +91,30 @@ fn terms_are_ordered_by_round_then_host_and_never_tie_between_hosts() {
     assert!(term(1, 9) > term(1, 2));
     assert_ne!(term(1, 1), term(1, 2));
     assert_eq!(Round::ZERO.next(), Round::new(1));
+}
+
+#[test]
+fn what_was_acknowledged_allows_no_lower_term() {
+    let term = |round, host| Term::new(Round::new(round), HostId::new(host));
+    let followed = Acknowledged::from(term(4, 5));
+    for (next, allowed) in [((3, 9), false), ((4, 4), false), ((4, 5), true), ((4, 6), true), ((5, 1), true)]
+    {
+        assert_eq!(followed.allows(term(next.0, next.1)), allowed, "{next:?} after {followed}");
+    }
+    let reserved = Acknowledged::reserved(Round::new(4));
+    for (next, allowed) in [((3, 9), false), ((4, 0), true), ((5, 0), true)] {
+        assert_eq!(reserved.allows(term(next.0, next.1)), allowed, "{next:?} after {reserved}");
+    }
+    assert!(Acknowledged::NONE < term(0, 0).into());
+    assert!(reserved < term(4, 0).into() && reserved > term(3, u32::MAX).into());
+}
+
+#[test]
+fn an_acknowledged_term_has_one_spelling() {
+    round_trips::<Acknowledged>("4@host-5");
+    round_trips::<Acknowledged>("4");
+    refuses::<Acknowledged>(&["", "04", "-1", "x"], "`<round>` or `<round>@host-<number>`");
+    refuses::<Acknowledged>(&["4@", "@host-5", "4@5"], "`<round>@host-<number>`");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use ha_core::{HostId, Instant, Machine, Profile, Round, TimingConfig};
+use ha_core::{Acknowledged, HostId, Instant, Machine, Profile, Round, TimingConfig};
 use ha_election::{ConfigError, Election, ElectionConfig, Event, Input, Message, Output, Role};
 
 /// One way over the network.
@@ -74,7 +74,7 @@ impl World {
                 isolation_address_configured: true,
                 timing: TimingConfig::profile(Profile::Swift),
                 seed: u64::from(*number),
-                highest_round: Round::ZERO,
+                acknowledged: Acknowledged::NONE,
             };
             hosts.insert(config.me, Election::new(Instant::ORIGIN, config)?);
         }
@@ -142,7 +142,7 @@ impl World {
             match output {
                 Output::Transmit { to, message } => self.send(from, to, Some(message)),
                 // Nobody restarts here, so nothing has to outlive anything.
-                Output::StoreRound { round } => self.input(from, Input::RoundStored { round }),
+                Output::StoreTerm { acknowledged } => self.input(from, Input::TermStored { acknowledged }),
                 // All addresses answer at once.
                 Output::Event(Event::AddressCheckWanted) => {
                     self.input(from, Input::AddressAnswered { asked: self.now });

@@ -2,7 +2,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ha_core::{HostId, Limits, Moid, Round, TimingConfig};
+use ha_core::{Acknowledged, HostId, Limits, Moid, TimingConfig};
 
 /// What an [`Election`](crate::Election) is made from. A new host list or option needs a new machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct ElectionConfig {
     pub timing: TimingConfig,
     /// Seed of the jitter between two candidacies.
     pub seed: u64,
-    /// The highest round that an earlier life of this agent stored; [`Round::ZERO`] if there was none.
-    pub highest_round: Round,
+    /// What an earlier life of this agent stored last; [`Acknowledged::NONE`] if there was none.
+    pub acknowledged: Acknowledged,
 }
 
 /// A configuration that no election can be made from.

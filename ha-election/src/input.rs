@@ -1,4 +1,4 @@
-use ha_core::{HostId, Instant, Round};
+use ha_core::{Acknowledged, HostId, Instant, Round};
 
 use crate::Message;
 
@@ -59,10 +59,10 @@ pub enum Input {
         /// The round.
         round: Round,
     },
-    /// The round of the last [`Output::StoreRound`](crate::Output::StoreRound) is durable.
-    RoundStored {
-        /// The round, as it was asked for.
-        round: Round,
+    /// What the last [`Output::StoreTerm`](crate::Output::StoreTerm) asked for is durable.
+    TermStored {
+        /// As it was asked for.
+        acknowledged: Acknowledged,
     },
     /// How many datastores' lists this host owns, for claims.
     ListsOwned {
@@ -85,9 +85,9 @@ pub enum Rejected {
         host: HostId,
     },
     /// The input answers a request that was not made, or that has been answered.
-    #[error("storing {round} was not asked for, or has been answered")]
+    #[error("storing {acknowledged} was not asked for, or has been answered")]
     NotAskedToStore {
-        /// The round.
-        round: Round,
+        /// What was said to be durable.
+        acknowledged: Acknowledged,
     },
 }

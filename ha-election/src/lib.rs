@@ -16,11 +16,11 @@
 //!   which has left a heartbeat period of candidacies unanswered; alive, it would have claimed at once.
 //! * A **master** transmits its [`Claim`] to every host of the list every heartbeat period; that is also its
 //!   heartbeat. Its term has a round above every round it knows, and that round is durable before the term is
-//!   claimed ([`Output::StoreRound`]): no crash makes a host reign twice in one term. When a master is lost, every
+//!   claimed ([`Output::StoreTerm`]): no crash makes a host reign twice in one term. When a master is lost, every
 //!   candidate has its successor's round stored with its first candidacy, so that no failover waits for a disk.
 //! * A **slave** follows the highest term that was claimed to it both ways, and starts an election when the
 //!   claims fall silent for `master_lost`, or at once when its own monitor proves the master dead. A master that still
-//!   claims but no longer hears it is lost two heartbeat periods later than one that is silent.
+//!   claims but no longer hears it is lost three heartbeat periods later than one that is silent.
 //!
 //! **Few messages.** The host that expects to win, by what it knows of the others' ranks and by their ids, asks everybody
 //! at once. Any other gives its ask an eighth of a heartbeat period, or until shortly before the window's end once it
@@ -34,8 +34,8 @@
 //! **A better candidate** is waited for as long as it may need to claim: a window and two heartbeat periods from its
 //! last message. Votes for this host count only while they are fresh.
 //!
-//! **Both ways.** A message counts as a vote, a claim or a sign of life only if it echoes a recent frame of
-//! ours: then the link has just worked in both directions. A message that does not is answered once, so that
+//! **Both ways.** A message counts as a vote, a claim or a sign of life only if it echoes a frame of ours that
+//! is not older than three heartbeat periods (or `suspicion_after`): then the link has just worked in both directions. A message that does not is answered once, so that
 //! the peer's next one does. Hence a host that hears others but is not heard never becomes master, a host that
 //! is heard but does not hear captures nobody, and a recorded frame proves nothing.
 //!
@@ -71,14 +71,14 @@
 //! * Put [`Election::highest_round`] into every frame's header and hand the header's round of others in.
 //! * Report the heartbeats that slaves send to this master as [`Input::Contact`]. They are what proves the way
 //!   back to the master; a slave transmits no election messages of its own while all is well.
-//! * Make the round of each [`Output::StoreRound`] durable, and give the last one back in
-//!   [`ElectionConfig::highest_round`].
+//! * Make durable what each [`Output::StoreTerm`] asks for, and give the last one back in
+//!   [`ElectionConfig::acknowledged`].
 //! * Read what waits in its sockets before it lets time pass after a stop.
 //!
 //! # What is not there yet
 //!
 //! A slave does not wait for its disk before it follows: after a crash within that time it may follow a lower
-//! term. Only the round is stored, so after a crash it may follow either of two terms of that round. A leaving
+//! term. A leaving
 //! master says no good-bye; its slaves notice its silence. Where five or more hosts hear each other only in part, a
 //! candidate may wait for ever for a better one that itself waits for slaves of a master which neither of them
 //! hears; that master watches both of them through the datastores.

@@ -13,7 +13,9 @@ mod store;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
-use ha_core::{Deadline, HostId, Instant, Machine, Moid, MonotonicNow, Outbox, Random, Round, Term};
+use ha_core::{
+    Acknowledged, Deadline, HostId, Instant, Machine, Moid, MonotonicNow, Outbox, Random, Round, Term,
+};
 
 use crate::peer::Peer;
 use crate::rules::Rule;
@@ -26,7 +28,7 @@ use master::Reign;
 #[cfg(feature = "model")]
 pub use model::ModelElection;
 use slave::Following;
-use store::RoundStore;
+use store::TermStore;
 
 /// Invalid masters are told once per source; sources beyond this many are only counted.
 const MAX_INVALID_MASTERS: usize = 64;
@@ -51,7 +53,7 @@ pub struct Election {
     /// The highest round heard, stored or read.
     highest_round: Round,
     acknowledged: Acknowledged,
-    store: RoundStore,
+    store: TermStore,
     evidence: ContactEvidence,
     invalid_masters: BTreeSet<HostId>,
     #[cfg(feature = "model")]
@@ -65,21 +67,6 @@ enum State {
     Candidate(Running),
     Slave(Following),
     Master(Reign),
-}
-
-/// The highest term that this host has followed or reigned in. An earlier life leaves only its round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Acknowledged {
-    round: Round,
-    host: Option<HostId>,
-}
-
-impl Acknowledged {
-    /// Whether following this term would not be a step back.
-    fn allows(self, term: Term) -> bool {
-        term.round > self.round
-            || (term.round == self.round && self.host.is_none_or(|host| term.host >= host))
-    }
 }
 
 impl Election {
@@ -101,9 +88,9 @@ impl Election {
             connected_datastores: 0,
             lists_owned: 0,
             isolated: false,
-            highest_round: config.highest_round,
-            acknowledged: Acknowledged { round: config.highest_round, host: None },
-            store: RoundStore::holding(config.highest_round),
+            highest_round: config.acknowledged.round,
+            acknowledged: config.acknowledged,
+            store: TermStore::holding(config.acknowledged),
             evidence: ContactEvidence::none_before(now),
             invalid_masters: BTreeSet::new(),
             #[cfg(feature = "model")]
@@ -266,9 +253,11 @@ impl Election {
         }
     }
 
+    /// Follows a term, or begins to reign in it; a later life is to know.
     fn acknowledge(&mut self, term: Term) {
-        self.acknowledged = Acknowledged { round: term.round, host: Some(term.host) };
+        self.acknowledged = term.into();
         self.highest_round = self.highest_round.max(term.round);
+        self.want_stored(self.acknowledged);
     }
 
     fn tell(&mut self, event: Event) {
@@ -347,7 +336,7 @@ impl Election {
             Input::HostDead { host } | Input::HostAlive { host } if !self.peers.contains_key(host) => {
                 Err(Rejected::UnknownHost { host: *host })
             }
-            Input::RoundStored { round } => self.check_stored(*round),
+            Input::TermStored { acknowledged } => self.check_stored(*acknowledged),
             Input::HostDead { .. }
             | Input::HostAlive { .. }
             | Input::Receive { .. }
@@ -390,7 +379,7 @@ impl Machine for Election {
             }
             Input::Isolated { isolated } => self.take_isolated(now, isolated),
             Input::RoundSeen { round } => self.exceed_round(now, round),
-            Input::RoundStored { round } => self.take_stored(now, round),
+            Input::TermStored { acknowledged } => self.take_stored(now, acknowledged),
             Input::ListsOwned { count } => self.lists_owned = count,
             Input::Resumed => self.take_resumed(now),
         }

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use ha_core::{HostId, Round, Term};
+use ha_core::{Acknowledged, HostId, Term};
 
 use crate::{Message, Role};
 
@@ -14,13 +14,13 @@ pub enum Output {
         /// What.
         message: Message,
     },
-    /// Make this round durable, and answer [`Input::RoundStored`](crate::Input::RoundStored) once it is: every later
-    /// life of this agent must start with it, or a higher one, in
-    /// [`ElectionConfig::highest_round`](crate::ElectionConfig::highest_round). The next request comes only after
+    /// Make this durable, and answer [`Input::TermStored`](crate::Input::TermStored) once it is: every later life of this
+    /// agent must start with it, or a higher one, in
+    /// [`ElectionConfig::acknowledged`](crate::ElectionConfig::acknowledged). The next request comes only after
     /// the answer. A store that fails is tried again; as long as it fails this host takes no new term.
-    StoreRound {
-        /// The round.
-        round: Round,
+    StoreTerm {
+        /// The term, or the round that this host may soon claim a term of.
+        acknowledged: Acknowledged,
     },
     /// Something that the agent or its operator wants to know.
     Event(Event),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{SWIFT, VSPHERE, at, config, drain, host};
-use ha_core::{HostId, Instant, Machine, Random, Round, Term};
+use ha_core::{Acknowledged, HostId, Instant, Machine, Random, Round, Term};
 use ha_election::{
     Candidacy, Claim, ConfigError, Election, Event, Input, Message, Output, Probe, Rank, Rejected, Role,
 };
@@ -219,8 +219,10 @@ fn a_claim_counts_only_if_it_echoes_and_is_not_a_step_back() {
 
 #[test]
 fn a_stored_round_is_never_gone_below() {
-    let stored =
-        ha_election::ElectionConfig { highest_round: Round::new(7), ..config(1, &[1, 2, 3], VSPHERE) };
+    let stored = ha_election::ElectionConfig {
+        acknowledged: Acknowledged::reserved(Round::new(7)),
+        ..config(1, &[1, 2, 3], VSPHERE)
+    };
     let mut election = Election::new(Instant::ORIGIN, stored).unwrap();
     election.handle_input(at(0), standing()).unwrap();
     election.handle_input(at(1), claim(2, 6, Some(at(0)))).unwrap();

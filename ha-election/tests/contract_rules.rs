@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use common::{SWIFT, config, host};
 use ha_core::contract::{self, Ending, Facts, Subject};
-use ha_core::{HostId, Instant, Random, Round, Term};
+use ha_core::{Acknowledged, HostId, Instant, Random, Round, Term};
 use ha_election::{
     Candidacy, Claim, Election, ElectionConfig, Event, Input, Message, Output, Probe, Rank, Rejected,
 };
@@ -98,13 +98,16 @@ impl Subject for World {
                 None
             }
             // A store that fails is tried again until it is well: no answer until then.
-            Output::StoreRound { round } => (ending == Ending::Well).then_some(Input::RoundStored { round }),
+            Output::StoreTerm { acknowledged } => {
+                (ending == Ending::Well).then_some(Input::TermStored { acknowledged })
+            }
             Output::Transmit { .. } | Output::Event(_) => None,
         }
     }
 
     fn stray(&mut self, random: &mut Random) -> Option<Input> {
-        Some(Input::RoundStored { round: Round::new(0xFEED_FACE_0000_0000 + random.below(4)) })
+        let round = Round::new(0xFEED_FACE_0000_0000 + random.below(4));
+        Some(Input::TermStored { acknowledged: Acknowledged::reserved(round) })
     }
 
     fn is_unknown_request(rejected: &Rejected) -> bool {
@@ -113,7 +116,7 @@ impl Subject for World {
 
     fn facts(output: &Output) -> Facts {
         match output {
-            Output::StoreRound { .. } => Facts { slot: Some("round".into()), ..Facts::ASKED },
+            Output::StoreTerm { .. } => Facts { slot: Some("term".into()), ..Facts::ASKED },
             Output::Transmit { .. } | Output::Event(_) => Facts::TOLD,
         }
     }

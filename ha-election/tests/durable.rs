@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Cluster, SWIFT, at, config, drain, host, ms};
-use ha_core::{Instant, Machine, Round, Term};
-use ha_election::{Election, Event, Input, Message, Output, Rejected, Role};
+use ha_core::{Acknowledged, Instant, Machine, Round, Term};
+use ha_election::{Claim, Election, ElectionConfig, Event, Input, Message, Output, Rank, Rejected, Role};
 
 /// host-1 alone on its list.
 fn alone() -> Election {
@@ -14,24 +14,28 @@ fn alone() -> Election {
     election
 }
 
-fn asked(election: &mut Election) -> Vec<Round> {
-    let round = |output| match output {
-        Output::StoreRound { round } => Some(round),
+fn reserved(round: u64) -> Acknowledged {
+    Acknowledged::reserved(Round::new(round))
+}
+
+fn asked(election: &mut Election) -> Vec<Acknowledged> {
+    let wanted = |output| match output {
+        Output::StoreTerm { acknowledged } => Some(acknowledged),
         Output::Transmit { .. } | Output::Event(_) => None,
     };
-    core::iter::from_fn(|| election.poll_output()).filter_map(round).collect()
+    core::iter::from_fn(|| election.poll_output()).filter_map(wanted).collect()
 }
 
 #[test]
 fn a_winner_becomes_master_when_its_round_is_durable() {
     let mut election = alone();
-    assert_eq!(asked(&mut election), [Round::new(1)]);
+    assert_eq!(asked(&mut election), [reserved(1)]);
     assert_eq!(election.role(), Role::Candidate);
     election.handle_timeout(at(500));
     election.handle_timeout(at(1_000));
     assert_eq!(asked(&mut election), [], "one request at a time");
     assert_eq!(election.role(), Role::Candidate);
-    election.handle_input(at(1_001), Input::RoundStored { round: Round::new(1) }).unwrap();
+    election.handle_input(at(1_001), Input::TermStored { acknowledged: reserved(1) }).unwrap();
     assert_eq!(election.role(), Role::Master { term: Term::new(Round::new(1), host(1)) });
 }
 
@@ -39,9 +43,9 @@ fn a_winner_becomes_master_when_its_round_is_durable() {
 fn only_the_open_request_can_be_answered() {
     let mut election = alone();
     for (round, answer) in [(0, false), (2, false), (1, true), (1, false)] {
-        let round = Round::new(round);
-        let result = election.handle_input(at(1), Input::RoundStored { round });
-        assert_eq!(result, if answer { Ok(()) } else { Err(Rejected::NotAskedToStore { round }) });
+        let acknowledged = reserved(round);
+        let result = election.handle_input(at(1), Input::TermStored { acknowledged });
+        assert_eq!(result, if answer { Ok(()) } else { Err(Rejected::NotAskedToStore { acknowledged }) });
     }
 }
 
@@ -50,14 +54,14 @@ fn a_master_keeps_its_term_until_the_higher_round_is_durable() {
     let mut election = alone();
     drain(&mut election);
     election.handle_input(at(100), Input::RoundSeen { round: Round::new(7) }).unwrap();
-    assert_eq!(asked(&mut election), [Round::new(8)]);
+    assert_eq!(asked(&mut election), [reserved(8)]);
     assert_eq!(election.term().unwrap().round, Round::new(1));
     // A second higher round comes while the first is on its way to the disk.
     election.handle_input(at(200), Input::RoundSeen { round: Round::new(9) }).unwrap();
-    election.handle_input(at(201), Input::RoundStored { round: Round::new(8) }).unwrap();
+    election.handle_input(at(201), Input::TermStored { acknowledged: reserved(8) }).unwrap();
     assert_eq!(election.term().unwrap().round, Round::new(1));
-    assert_eq!(asked(&mut election), [Round::new(10)]);
-    election.handle_input(at(202), Input::RoundStored { round: Round::new(10) }).unwrap();
+    assert_eq!(asked(&mut election), [reserved(10)]);
+    election.handle_input(at(202), Input::TermStored { acknowledged: reserved(10) }).unwrap();
     assert_eq!(election.term().unwrap().round, Round::new(10));
 }
 
@@ -123,6 +127,44 @@ fn no_claim_leaves_before_its_round_is_durable() {
             .count()
     };
     assert_eq!(claims(&mut election), 0);
-    election.handle_input(at(2), Input::RoundStored { round: Round::new(1) }).unwrap();
+    election.handle_input(at(2), Input::TermStored { acknowledged: reserved(1) }).unwrap();
     assert_eq!(claims(&mut election), 1);
+}
+
+/// The claim of host-3 or host-1 of the list 1, 2, 3, in a round, as host-2 gets it.
+fn claim(of: u32, round: u64) -> Input {
+    let rank = Rank { goodness: 2, moid: format!("host-{of}").parse().unwrap() };
+    let term = Term::new(Round::new(round), host(of));
+    let message = Message::Claim(Claim { lists_owned: 0, term, rank });
+    Input::Receive { from: host(of), message, echoes: Some(Instant::ORIGIN), known_round: None }
+}
+
+fn host_2(acknowledged: Acknowledged) -> Election {
+    let config = ElectionConfig { acknowledged, ..config(2, &[1, 2, 3], SWIFT) };
+    let mut election = Election::new(Instant::ORIGIN, config).unwrap();
+    election.handle_input(at(0), Input::Standing { connected_datastores: 2, eligible: true }).unwrap();
+    election
+}
+
+#[test]
+fn a_later_life_follows_no_lower_term_of_the_round_that_an_earlier_one_followed() {
+    let mut first_life = host_2(Acknowledged::NONE);
+    first_life.handle_input(at(1), claim(3, 1)).unwrap();
+    let stored = *asked(&mut first_life).last().unwrap();
+    assert_eq!(stored, Term::new(Round::new(1), host(3)).into());
+    for (of, round, follows) in [(1, 1, false), (3, 1, true), (1, 2, true)] {
+        let mut election = host_2(stored);
+        election.handle_input(at(1), claim(of, round)).unwrap();
+        let term = Term::new(Round::new(round), host(of));
+        let slave = Role::Slave { master: host(of), term };
+        assert_eq!(election.role(), if follows { slave } else { Role::Candidate }, "{term} after {stored}");
+    }
+}
+
+#[test]
+fn a_master_has_its_own_term_stored_too() {
+    let mut election = alone();
+    assert_eq!(asked(&mut election), [reserved(1)]);
+    election.handle_input(at(1), Input::TermStored { acknowledged: reserved(1) }).unwrap();
+    assert_eq!(asked(&mut election), [Term::new(Round::new(1), host(1)).into()]);
 }

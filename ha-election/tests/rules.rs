@@ -42,7 +42,7 @@ fn candidacy(of: u32) -> Message {
 fn lists_claimed(outputs: &[Output]) -> Vec<u32> {
     let lists = |output: &Output| match output {
         Output::Transmit { message: Message::Claim(claim), .. } => Some(claim.lists_owned),
-        Output::Transmit { .. } | Output::StoreRound { .. } | Output::Event(_) => None,
+        Output::Transmit { .. } | Output::StoreTerm { .. } | Output::Event(_) => None,
     };
     outputs.iter().filter_map(lists).collect()
 }
@@ -199,7 +199,7 @@ fn a_master_that_gave_up_lists_yields_only_to_who_has_heard_that() {
 fn asked(outputs: &[Output]) -> Vec<u32> {
     let to = |output: &Output| match output {
         Output::Transmit { to, message: Message::Candidacy(_) } => Some(to.number()),
-        Output::Transmit { .. } | Output::StoreRound { .. } | Output::Event(_) => None,
+        Output::Transmit { .. } | Output::StoreTerm { .. } | Output::Event(_) => None,
     };
     outputs.iter().filter_map(to).collect()
 }
@@ -280,7 +280,7 @@ fn a_late_candidacy_from_before_its_senders_reign_is_no_vote() {
     let late = |known| Input::Receive {
         from: host(1),
         message: candidacy(1),
-        echoes: Some(at(0)),
+        echoes: Some(at(400)),
         known_round: Some(Round::new(known)),
     };
     election.handle_input(at(502), late(1)).unwrap();

@@ -39,7 +39,7 @@ fn claim(election: &mut Election, now: Instant, echoes: Instant) {
 fn asked(outputs: &[Output]) -> Vec<u32> {
     let to = |output: &Output| match output {
         Output::Transmit { to, message: Message::Candidacy(_) } => Some(to.number()),
-        Output::Transmit { .. } | Output::StoreRound { .. } | Output::Event(_) => None,
+        Output::Transmit { .. } | Output::StoreTerm { .. } | Output::Event(_) => None,
     };
     outputs.iter().filter_map(to).collect()
 }
@@ -106,26 +106,28 @@ fn a_better_candidate_that_was_told_without_a_recent_echo_is_told_again() {
 }
 
 #[test]
-fn a_master_that_has_become_deaf_is_lost_two_periods_later_than_one_that_has_died() {
+fn a_master_that_has_become_deaf_is_lost_three_periods_later_than_one_that_has_died() {
     let mut election = candidate(SWIFT);
-    for tick in (100..=700).step_by(100) {
+    for tick in (100..=800).step_by(100) {
         claim(&mut election, at(tick), at(100));
         drain(&mut election);
     }
-    election.handle_timeout(at(799));
+    election.handle_timeout(at(899));
     assert!(matches!(election.role(), Role::Slave { .. }));
-    election.handle_timeout(at(800));
-    assert_eq!(election.role(), Role::Candidate, "100 ms, two periods, and master_lost");
+    election.handle_timeout(at(900));
+    assert_eq!(election.role(), Role::Candidate, "100 ms, three periods, and master_lost");
 }
 
+/// A better candidate that was deaf when it spoke last is not waited for.
 #[test]
-fn an_older_echo_takes_nothing_back() {
-    let mut election = candidate(SWIFT);
-    claim(&mut election, at(300), at(290));
-    claim(&mut election, at(310), at(1));
-    drain(&mut election);
-    election.handle_timeout(at(799));
-    assert!(matches!(election.role(), Role::Slave { .. }));
-    election.handle_timeout(at(800));
-    assert_eq!(election.role(), Role::Candidate);
+fn an_echo_counts_for_three_periods() {
+    for (age, counts) in [(299, true), (300, true), (301, false)] {
+        let mut election = candidate(SWIFT);
+        receive(&mut election, at(400), 1, candidacy(1), Some(at(400 - age)));
+        assert_eq!(election.last_contact(), counts.then_some(at(400)), "{age} ms");
+        let contact = Input::Contact { from: host(2), echoes: at(401 - age), known_round: None };
+        election.handle_input(at(401), contact).unwrap();
+        assert_eq!(election.last_contact(), counts.then_some(at(401)), "{age} ms");
+        assert_eq!(election.counters().not_echoed.get(), if counts { 0 } else { 2 });
+    }
 }

@@ -16,7 +16,7 @@ use core::time::Duration;
 
 use ha_core::operation::{LookAtLock, Ping};
 use ha_core::wire::FrameKind;
-use ha_core::{Completion, HostId, Instant};
+use ha_core::{Acknowledged, Completion, HostId, Instant};
 
 pub use counts::Counts;
 pub use elector::{Elector, Frame};
@@ -70,7 +70,7 @@ enum Happening<F> {
     Answered(HostId, u64, Instant),
     Pinged(HostId, u64, Completion<Ping>),
     Looked(HostId, u64, Completion<LookAtLock>),
-    Stored(HostId, u64, u64),
+    Stored(HostId, u64, Acknowledged),
     Wake(HostId),
 }
 
@@ -287,7 +287,7 @@ impl<N: Node> Elections<N> {
             }
             Happening::Pinged(host, life, done) => self.tell_life(host, life, News::Pinged(done)),
             Happening::Looked(host, life, done) => self.tell_life(host, life, News::Looked(done)),
-            Happening::Stored(host, life, round) => self.stored(host, life, round),
+            Happening::Stored(host, life, stored) => self.stored(host, life, stored),
             Happening::Wake(host) => self.wake(host),
         }
         Ok(())
@@ -301,8 +301,8 @@ impl<N: Node> Elections<N> {
             return Ok(());
         }
         slot.incarnation += 1;
-        let (incarnation, stored_round) = (slot.incarnation, slot.stored_round);
-        let life = Life { scenario: &self.scenario, host, incarnation, stored_round };
+        let (incarnation, stored) = (slot.incarnation, slot.stored);
+        let life = Life { scenario: &self.scenario, host, incarnation, stored };
         slot.node = Some(N::start(&life, now)?);
         slot.armed = None;
         let (fit, lists) = (slot.unfit == 0, slot.lists);
@@ -384,10 +384,10 @@ impl<N: Node> Elections<N> {
             Act::Send { to, kind, frame } => self.send(from, to, kind, frame),
             Act::Reigns(reign) => self.oracle.reigns(now, from, reign),
             Act::Follows(reign) => self.oracle.follows(now, from, reign),
-            Act::Stores(round) => {
+            Act::Stores(stored) => {
                 let life = self.slot(from).map_or(0, |slot| slot.incarnation);
                 let (takes, ids) = (self.scenario.store_takes, u64::from(from.number()));
-                self.plan(takes, ids, Happening::Stored(from, life, round));
+                self.plan(takes, ids, Happening::Stored(from, life, stored));
             }
             Act::PingsAddress => {
                 let travel = self.scenario.calm.max_delay() * 2;
@@ -402,14 +402,14 @@ impl<N: Node> Elections<N> {
         }
     }
 
-    /// A round is durable, if the life that asked for it still lives: what is on its way when a host crashes is lost.
-    fn stored(&mut self, host: HostId, life: u64, round: u64) {
+    /// A term is durable, if the life that asked for it still lives: what is on its way when a host crashes is lost.
+    fn stored(&mut self, host: HostId, life: u64, stored: Acknowledged) {
         if let Some(slot) = place(host).and_then(|place| self.slots.get_mut(place))
             && slot.incarnation == life
             && slot.node.is_some()
         {
-            slot.stored_round = slot.stored_round.max(round);
-            self.tell(host, News::Stored(round));
+            slot.stored = slot.stored.max(stored);
+            self.tell(host, News::Stored(stored));
         }
     }
 

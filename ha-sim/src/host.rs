@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use ha_agent::Agent;
-use ha_core::Round;
+use ha_core::Acknowledged;
 
 use crate::hypervisor::Hypervisor;
 use crate::world::Happening;
@@ -12,7 +12,7 @@ pub(crate) struct Host {
     pub(crate) powered: bool,
     pub(crate) agent: Option<Agent>,
     /// On the host's own disk, which outlives every crash.
-    pub(crate) stored_round: Round,
+    pub(crate) stored: Acknowledged,
     pub(crate) hypervisor: Hypervisor,
     /// Wake-ups are numbered: only the latest counts.
     pub(crate) wake: u64,

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use ha_agent::{Agent, Command, ConfigError, Event, Input, Role};
 use ha_core::{
-    BootId, ClusterId, DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant, Machine,
-    Round, StorageRequest, VmDriverReport, VmId, VmRequest, VmUuid,
+    Acknowledged, BootId, ClusterId, DatastoreId, FileKind, FileName, HostId, Identity, Incarnation, Instant,
+    Machine, StorageRequest, VmDriverReport, VmId, VmRequest, VmUuid,
 };
 use ha_datastore::format::{self, Geometry, VmLockRecord};
 
@@ -108,7 +108,7 @@ impl World {
                 Host {
                     powered: true,
                     agent: Some(agent),
-                    stored_round: Round::ZERO,
+                    stored: Acknowledged::NONE,
                     hypervisor,
                     wake: 0,
                     held,

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use ha_agent::ConnectionId;
-use ha_core::{Round, StorageCompletion};
+use ha_core::{Acknowledged, StorageCompletion};
 
 use crate::protocol::driver::DriverReply;
 use crate::protocol::manager::ManagerCommand;
@@ -26,7 +26,7 @@ pub(super) enum Wake {
     StreamReceived(ConnectionId, Bytes, Permit),
     StreamClosed(ConnectionId),
     Storage(StorageCompletion),
-    RoundStored(Round),
+    TermStored(Acknowledged),
     Pong { number: u64, from: SocketAddr, permit: Permit },
     Driver(DriverReply),
     DriverLost,

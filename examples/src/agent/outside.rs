@@ -12,8 +12,8 @@ use super::driver_link::DriverLink;
 use super::feed::Feed;
 use super::inbox::Wake;
 use super::pings::Pings;
-use super::rounds::Rounds;
 use super::streams::Streams;
+use super::terms::Terms;
 use crate::config::HostConfig;
 
 /// Everything around the agent: carries out its outputs, and makes inputs of what happens.
@@ -23,7 +23,7 @@ pub(super) struct Outside {
     pub(super) pings: Pings,
     pub(super) streams: Streams,
     pub(super) storage: FsStorage,
-    pub(super) rounds: Rounds,
+    pub(super) terms: Terms,
     pub(super) driver: DriverLink,
     pub(super) feed: Feed,
     pub(super) wakes: Sender<Wake>,
@@ -52,7 +52,7 @@ impl Outside {
                 news
             }
             Wake::Storage(completion) => Some(Input::Storage(completion)),
-            Wake::RoundStored(round) => Some(Input::RoundStored { round }),
+            Wake::TermStored(acknowledged) => Some(Input::TermStored { acknowledged }),
             Wake::Pong { number, from, permit: _ } => self.pings.answered(number, from),
             Wake::Driver(reply) => self.driver.heard(reply),
             Wake::DriverLost => {
@@ -114,8 +114,8 @@ impl Outside {
                 self.pings.ask(now, token, target, timeout);
                 None
             }
-            Output::StoreRound { round } => {
-                self.rounds.store(round);
+            Output::StoreTerm { acknowledged } => {
+                self.terms.store(acknowledged);
                 None
             }
             Output::Vm(request) => {

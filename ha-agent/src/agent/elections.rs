@@ -1,7 +1,7 @@
 //! The election: its messages go out as frames, its events rearrange the agent.
 
 use ha_core::wire::FrameKind;
-use ha_core::{Instant, Machine, Round, UnknownRequest};
+use ha_core::{Acknowledged, Instant, Machine, UnknownRequest};
 use ha_election::{
     Event as ElectionEvent, Input as ElectionInput, MessageKind, Output as ElectionOutput, Role,
 };
@@ -26,15 +26,21 @@ impl Agent {
                     };
                     self.transmit(now, to, kind, &payload);
                 }
-                ElectionOutput::StoreRound { round } => self.outbox.push(Output::StoreRound { round }),
+                ElectionOutput::StoreTerm { acknowledged } => {
+                    self.outbox.push(Output::StoreTerm { acknowledged });
+                }
                 ElectionOutput::Event(event) => self.on_election_event(now, event),
             }
         }
         moved
     }
 
-    pub(super) fn on_round_stored(&mut self, now: Instant, round: Round) -> Result<(), Rejected> {
-        let answer = ElectionInput::RoundStored { round };
+    pub(super) fn on_term_stored(
+        &mut self,
+        now: Instant,
+        acknowledged: Acknowledged,
+    ) -> Result<(), Rejected> {
+        let answer = ElectionInput::TermStored { acknowledged };
         self.election.handle_input(now, answer).map_err(|_| Rejected::UnknownRequest(UnknownRequest))
     }
 

@@ -344,8 +344,8 @@ impl Bench {
                     };
                     self.after(after, Next::Tell(host, Input::Ping(token.complete(outcome))));
                 }
-                Output::StoreRound { round } => {
-                    self.after(LOCAL_DISK, Next::Tell(host, Input::RoundStored { round }));
+                Output::StoreTerm { acknowledged } => {
+                    self.after(LOCAL_DISK, Next::Tell(host, Input::TermStored { acknowledged }));
                 }
                 Output::Vm(request) => {
                     let span = if matches!(request, VmRequest::TakeLock { .. }) { SPAWN } else { STORAGE };

@@ -13,8 +13,8 @@ use core::time::Duration;
 use ha_agent::{AgentConfig, Command, DatastoreEntry, HostEntry};
 use ha_core::wire::{Key, KeyRing, Security};
 use ha_core::{
-    BootId, Capability, ClusterId, DatastoreId, HostId, Identity, Incarnation, Limits, Profile, Round,
-    TimingConfig, VmId, VmUuid,
+    Acknowledged, BootId, Capability, ClusterId, DatastoreId, HostId, Identity, Incarnation, Limits, Profile,
+    Round, TimingConfig, VmId, VmUuid,
 };
 
 pub(crate) use bench::{Bench, Habit};
@@ -46,7 +46,7 @@ pub(crate) fn config(number: u32, hosts: u32) -> AgentConfig {
         |number: u32| HostEntry { host: host(number), moid: format!("host-{number}").parse().unwrap() };
     AgentConfig {
         identity: identity(number),
-        highest_round: Round::ZERO,
+        acknowledged: Acknowledged::NONE,
         hosts: (1..=hosts).map(entry).collect(),
         datastores: vec![DatastoreEntry {
             datastore: DATASTORE,

@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use ha_core::{Deadline, HostId, Instant};
+use ha_core::{Acknowledged, Deadline, HostId, Instant};
 
 use super::asking::Asking;
 use super::{Election, State};
@@ -47,7 +47,7 @@ impl Election {
         self.evidence.election_began(now);
         // A lost master's successor takes this round, whoever it is. Stored now, nobody waits for it then.
         if matches!(self.state, State::Slave(_) | State::Master(_)) {
-            self.want_stored(self.highest_round.next());
+            self.want_stored(Acknowledged::reserved(self.highest_round.next()));
         }
         let lost = match &self.state {
             State::Slave(following) => Some(Lost {
@@ -153,7 +153,7 @@ impl Election {
                 running.window_ends = now.after(self.config.timing.election_window);
             }
         }
-        self.want_stored(round);
+        self.want_stored(Acknowledged::reserved(round));
     }
 
     /// The round that a victory waited for is durable. What was heard meanwhile may have ended that victory.

@@ -1,4 +1,4 @@
-use ha_core::{HostId, Instant, Round, Term};
+use ha_core::{Acknowledged, HostId, Instant, Round, Term};
 
 use super::{Election, State};
 use crate::rules::Rule;
@@ -128,7 +128,7 @@ impl Election {
         // An isolated master has released everything and is silent, so it has no claim to compare.
         let better = *other > reign.claimed;
         if isolated || (better && sent >= reign.no_better_since) {
-            self.yield_to(now, other, sent);
+            self.yield_to(now, other);
             return;
         }
         reign.frozen_until = Some(now.after(fresh));
@@ -158,11 +158,11 @@ impl Election {
 
     /// Gives way. If the other's term is the lower one it cannot be followed yet: this host then waits as a
     /// candidate, whose messages tell the other the round that it must exceed.
-    fn yield_to(&mut self, now: Instant, other: &Claim, sent: Instant) {
+    fn yield_to(&mut self, now: Instant, other: &Claim) {
         self.tell(Event::Yielded { to: other.term.host, term: other.term });
         let reason = "yielded to a better master";
         if self.may_follow(other.term) {
-            self.follow(now, other.term, sent, reason);
+            self.follow(now, other.term, reason);
         } else {
             self.demand_higher_round(other.term);
             self.begin_election(now, reason);
@@ -267,7 +267,7 @@ impl Election {
             }
         }
         if !durable {
-            self.want_stored(term.round);
+            self.want_stored(Acknowledged::reserved(term.round));
             return;
         }
         self.acknowledge(term);

@@ -1,6 +1,6 @@
-use ha_core::{HostId, Instant, Moid, Round};
+use ha_core::{Acknowledged, HostId, Instant, Moid, Round};
 
-use super::{Acknowledged, Election, MAX_INVALID_MASTERS, State};
+use super::{Election, MAX_INVALID_MASTERS, State};
 use crate::peer::Stand;
 use crate::rules::Rule;
 use crate::{Claim, Event, Message, Rank};
@@ -37,7 +37,7 @@ impl Election {
         }
         self.heard_lost_master(from);
         let echoes = if self.keeps(Rule::Echo) { echoes } else { echoes.or(Some(now)) };
-        let Some(sent) = echoes else {
+        let Some(sent) = echoes.filter(|sent| self.is_recent(now, *sent)) else {
             self.counters.not_echoed.count();
             self.hear_unechoed(now, from, &message);
             return;
@@ -86,11 +86,21 @@ impl Election {
             return;
         }
         self.heard_lost_master(from);
+        if !self.is_recent(now, echoes) {
+            self.counters.not_echoed.count();
+            return;
+        }
         self.note_contact(now, from, echoes);
         if let Some(round) = known_round {
             self.learn_round(now, round);
         }
         self.review_rights(now);
+    }
+
+    /// Whether an echo of a frame that left here at `sent` shows that the sender hears this host. A sender that has
+    /// become deaf goes on echoing the last frame that it got.
+    fn is_recent(&self, now: Instant, sent: Instant) -> bool {
+        now.since(sent) <= self.fresh_for() || !self.keeps(Rule::Echo)
     }
 
     /// Whether this candidacy was sent before its sender reigned in the term that this host acknowledged last. It
@@ -174,8 +184,8 @@ impl Election {
         match &self.state {
             State::Uninitialized => {}
             State::Master(_) => self.meet_master(now, claim, sent),
-            State::Candidate(_) if allowed => self.follow(now, claim.term, sent, "master found"),
-            State::Slave(_) if allowed => self.follow(now, claim.term, sent, "higher term"),
+            State::Candidate(_) if allowed => self.follow(now, claim.term, "master found"),
+            State::Slave(_) if allowed => self.follow(now, claim.term, "higher term"),
             State::Candidate(_) => {
                 self.counters.lower_term.count();
                 self.demand_higher_round(claim.term);

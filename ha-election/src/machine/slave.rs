@@ -5,18 +5,12 @@ use ha_core::{Deadline, Instant, Term};
 use super::{Election, State};
 use crate::{Event, Message, Probe};
 
-/// A claim shows that the master is alive and hears this host; the second only as of the frame that it echoes. In the
-/// usual rhythm that frame is one heartbeat period old. One more is granted to a lost heartbeat: a master that has
-/// become deaf is thus lost two periods later than one that has died, however long its echoes count for fresh.
-const ECHO_PERIODS: u32 = 2;
-
 /// A slave's view of its master.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Following {
     /// The master's term, as it was last claimed.
     pub(super) term: Term,
-    /// Until when the master is known to have heard and been heard: the last claim that echoed us, but not more than
-    /// [`ECHO_PERIODS`] later than the frame that it echoed.
+    /// The last claim that echoed us.
     pub(super) heard: Instant,
 }
 
@@ -34,20 +28,14 @@ impl Election {
         }
     }
 
-    /// Follows a term that [`Acknowledged::allows`](super::Acknowledged::allows). Its claim echoes a frame of `sent`.
-    pub(super) fn follow(&mut self, now: Instant, term: Term, sent: Instant, reason: &'static str) {
+    /// Follows a term that [`Acknowledged::allows`](super::Acknowledged::allows).
+    pub(super) fn follow(&mut self, now: Instant, term: Term, reason: &'static str) {
         let known = self.master() == Some((term.host, term));
-        let echoed = sent.after(self.config.timing.heartbeat_period.saturating_mul(ECHO_PERIODS));
-        let mut heard = now.min(echoed);
-        match &self.state {
-            State::Slave(following) if following.term.host == term.host => heard = heard.max(following.heard),
-            State::Uninitialized | State::Candidate(_) | State::Slave(_) | State::Master(_) => {
-                self.close_election();
-            }
+        if self.master().is_none_or(|(master, _)| master != term.host) {
+            self.close_election();
         }
         self.acknowledge(term);
-        self.want_stored(term.round);
-        self.enter(State::Slave(Following { term, heard }), reason);
+        self.enter(State::Slave(Following { term, heard: now }), reason);
         if !known {
             self.tell(Event::Following { master: term.host, term });
         }

@@ -8,7 +8,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ha_core::{HostId, Instant, Machine, Profile, Random, Round, Term, TimingConfig};
+use ha_core::{Acknowledged, HostId, Instant, Machine, Profile, Random, Round, Term, TimingConfig};
 use ha_election::{Election, ElectionConfig, Event, Input, Message, MessageKind, Output, Role};
 
 pub(crate) const SWIFT: TimingConfig = TimingConfig::profile(Profile::Swift);
@@ -35,7 +35,7 @@ pub(crate) fn config(me: u32, numbers: &[u32], timing: TimingConfig) -> Election
         isolation_address_configured: true,
         timing,
         seed: u64::from(me),
-        highest_round: Round::ZERO,
+        acknowledged: Acknowledged::NONE,
     }
 }
 
@@ -45,8 +45,8 @@ pub(crate) fn drain(election: &mut Election) -> Vec<Output> {
     while let Some(output) = election.poll_output() {
         match output {
             // A clock that goes back stands still: the answer comes in the moment of the request.
-            Output::StoreRound { round } => {
-                election.handle_input(Instant::ORIGIN, Input::RoundStored { round }).unwrap();
+            Output::StoreTerm { acknowledged } => {
+                election.handle_input(Instant::ORIGIN, Input::TermStored { acknowledged }).unwrap();
             }
             Output::Transmit { .. } | Output::Event(_) => outputs.push(output),
         }
@@ -86,7 +86,7 @@ pub(crate) struct Cluster {
     pub(crate) address: BTreeSet<HostId>,
     /// Hosts whose disk does not answer.
     pub(crate) disk_stuck: BTreeSet<HostId>,
-    unstored: BTreeMap<HostId, Round>,
+    unstored: BTreeMap<HostId, Acknowledged>,
     pub(crate) transmitted: usize,
     /// When each election message was sent, and whether it was a claim.
     pub(crate) election_messages: Vec<(Instant, bool)>,
@@ -152,7 +152,7 @@ impl Cluster {
         }
     }
 
-    /// Starts a host, in a new life with the round that the last one stored.
+    /// Starts a host, in a new life with what the last one stored.
     pub(crate) fn start(&mut self, number: u32, connected_datastores: u32) {
         let node = self.nodes.get_mut(&host(number)).unwrap();
         node.life += 1;
@@ -322,27 +322,27 @@ impl Cluster {
                     message.encode(&mut bytes);
                     self.send(from, to, Some((message.kind(), bytes)));
                 }
-                Output::StoreRound { round } => self.store(from, round),
+                Output::StoreTerm { acknowledged } => self.store(from, acknowledged),
                 Output::Event(event) => self.note(from, event),
             }
         }
     }
 
-    /// Rounds are durable at once, unless `disk_stuck` says otherwise.
-    fn store(&mut self, host: HostId, round: Round) {
+    /// Terms are durable at once, unless `disk_stuck` says otherwise.
+    fn store(&mut self, host: HostId, acknowledged: Acknowledged) {
         if self.disk_stuck.contains(&host) {
-            self.unstored.insert(host, round);
+            self.unstored.insert(host, acknowledged);
             return;
         }
-        self.nodes.get_mut(&host).unwrap().config.highest_round = round;
-        self.input(host.number(), Input::RoundStored { round });
+        self.nodes.get_mut(&host).unwrap().config.acknowledged = acknowledged;
+        self.input(host.number(), Input::TermStored { acknowledged });
     }
 
     /// Lets a stuck disk work again; what it was asked to store becomes durable.
     pub(crate) fn unstick(&mut self, number: u32) {
         self.disk_stuck.remove(&host(number));
-        if let Some(round) = self.unstored.remove(&host(number)) {
-            self.store(host(number), round);
+        if let Some(acknowledged) = self.unstored.remove(&host(number)) {
+            self.store(host(number), acknowledged);
         }
     }
 

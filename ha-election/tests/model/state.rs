@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
-use ha_core::{HostId, Profile, Round, Term, TimingConfig};
+use ha_core::{Acknowledged, HostId, Profile, Round, Term, TimingConfig};
 use ha_election::{ElectionConfig, Message, MessageKind, ModelElection, Rule};
 
 /// One heartbeat period. Every span of the model is a whole number of these, so ages are small numbers.
@@ -66,8 +66,8 @@ pub(crate) struct Host {
     /// The machine wants to know whether it does.
     pub(crate) asked: bool,
     /// What its disk holds, and what it has been asked to hold.
-    pub(crate) stored: Round,
-    pub(crate) storing: Option<Round>,
+    pub(crate) stored: Acknowledged,
+    pub(crate) storing: Option<Acknowledged>,
     /// For each other host, the age (by that host's clock) of the newest frame that was heard of it.
     pub(crate) heard: Vec<Option<u8>>,
     /// What the checker notes for the properties, apart from the machine.
@@ -83,7 +83,7 @@ pub(crate) struct Witness {
     pub(crate) vouched: bool,
     /// The highest term ever reigned in, in any life.
     pub(crate) reigned: Option<Term>,
-    /// The highest term reigned in or followed in this life.
+    /// The highest term reigned in or followed, of what a crash has left on the disk.
     pub(crate) acknowledged: Option<Term>,
     /// To whom this host gave way and has not reigned since.
     pub(crate) gave_way_to: Option<usize>,
@@ -176,7 +176,7 @@ impl State {
             isolated: false,
             address: true,
             asked: false,
-            stored: Round::ZERO,
+            stored: Acknowledged::NONE,
             storing: None,
             heard: vec![None; size.hosts],
             witness: Witness {
@@ -218,7 +218,7 @@ impl State {
 }
 
 impl Size {
-    pub(crate) fn config(&self, host: usize, stored: Round) -> ElectionConfig {
+    pub(crate) fn config(&self, host: usize, stored: Acknowledged) -> ElectionConfig {
         let entry = |host: usize| (host_id(host), format!("h{host}").parse().unwrap());
         ElectionConfig {
             me: host_id(host),
@@ -227,7 +227,7 @@ impl Size {
             isolation_address_configured: true,
             timing: timing(),
             seed: 0,
-            highest_round: stored,
+            acknowledged: stored,
         }
     }
 }

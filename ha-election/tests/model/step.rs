@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use core::time::Duration;
 
-use ha_core::Round;
+use ha_core::{Acknowledged, Term};
 use ha_election::{Event, Input, Message, ModelElection, Output, Role};
 
 use crate::state::{Broken, Frame, Host, LOST, OLD, PERIOD, Payload, Size, State, host_id, index};
@@ -197,7 +197,11 @@ impl State {
         it.witness.heard.fill(OLD);
         it.witness.echoed.fill(OLD);
         it.witness.vouched = false;
-        it.witness.acknowledged = None;
+        // What was not durable yet is forgotten; with a disk that is as quick as the crash nothing is.
+        let Acknowledged { round, host: durable } = it.stored;
+        if size.kinds.slow_disk && it.witness.acknowledged.is_some_and(|term| it.stored < term.into()) {
+            it.witness.acknowledged = durable.map(|host| Term::new(round, host));
+        }
         it.witness.gave_way_to = None;
         self.input(size, host, Input::Standing { connected_datastores: 1, eligible: true });
     }
@@ -288,9 +292,9 @@ impl State {
     }
 
     fn stored(&mut self, size: &Size, host: usize) {
-        if let Some(round) = self.hosts[host].storing.take() {
-            self.hosts[host].stored = round;
-            self.input(size, host, Input::RoundStored { round });
+        if let Some(acknowledged) = self.hosts[host].storing.take() {
+            self.hosts[host].stored = acknowledged;
+            self.input(size, host, Input::TermStored { acknowledged });
         }
     }
 
@@ -353,8 +357,8 @@ impl State {
                     }
                     self.send(host, index(to), Some(message));
                 }
-                Output::StoreRound { round } => {
-                    self.hosts[host].storing = Some(round);
+                Output::StoreTerm { acknowledged } => {
+                    self.hosts[host].storing = Some(acknowledged);
                     if !size.kinds.slow_disk {
                         self.stored(size, host);
                     }
@@ -382,8 +386,7 @@ impl State {
                 it.witness.gave_way_to = None;
             }
             Event::Following { term, .. } => {
-                let stored = if it.witness.acknowledged.is_none() { it.stored } else { Round::ZERO };
-                if it.witness.acknowledged.is_some_and(|before| before > term) || term.round < stored {
+                if it.witness.acknowledged.is_some_and(|before| before > term) {
                     self.broken = Some(Broken::FollowedLower);
                 }
                 it.witness.acknowledged = it.witness.acknowledged.max(Some(term));

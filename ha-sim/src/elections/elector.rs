@@ -72,7 +72,7 @@ impl Elector {
     ///
     /// As [`Node::start`].
     pub fn start_with(life: &Life<'_>, now: Instant, real_frames: bool) -> Result<Self, StartError> {
-        let Life { scenario, host, incarnation, stored_round } = *life;
+        let Life { scenario, host, incarnation, stored } = *life;
         let timing = scenario.pace.timing();
         let moid = |host: HostId| alloc::format!("{host}").parse().map_err(|_| StartError::HostName);
         let hosts: Result<Vec<_>, StartError> =
@@ -86,7 +86,7 @@ impl Elector {
                 isolation_address_configured: scenario.isolation_address,
                 timing,
                 seed: scenario.seed ^ u64::from(host.number()) << 32 ^ incarnation,
-                highest_round: Round::new(stored_round),
+                acknowledged: stored,
             },
         )?;
         let (echo_fresh, probe_spacing) = (timing.master_lost, timing.heartbeat_period / 4);
@@ -260,7 +260,7 @@ impl Elector {
                     };
                     self.send(now, to, kind, Some(message));
                 }
-                Output::StoreRound { round } => self.acts.push_back(Act::Stores(round.number())),
+                Output::StoreTerm { acknowledged } => self.acts.push_back(Act::Stores(acknowledged)),
                 Output::Event(event) => self.on_event(event),
             }
         }
@@ -308,7 +308,7 @@ impl Node for Elector {
             }
             News::OwnsLists(count) => self.input(now, Input::ListsOwned { count }),
             News::Resumed => self.input(now, Input::Resumed),
-            News::Stored(round) => self.input(now, Input::RoundStored { round: Round::new(round) }),
+            News::Stored(acknowledged) => self.input(now, Input::TermStored { acknowledged }),
         }
         self.settle(now);
     }

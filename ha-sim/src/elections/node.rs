@@ -3,7 +3,7 @@ use core::time::Duration;
 
 use ha_core::operation::{LookAtLock, Ping};
 use ha_core::wire::FrameKind;
-use ha_core::{Completion, HostId, Instant, Token};
+use ha_core::{Acknowledged, Completion, HostId, Instant, Token};
 
 use super::StartError;
 use crate::{Reign, Scenario, Stance};
@@ -49,8 +49,8 @@ pub struct Life<'s> {
     pub host: HostId,
     /// Which life it is, from 1.
     pub incarnation: u64,
-    /// The highest round that an earlier life made durable.
-    pub stored_round: u64,
+    /// What an earlier life made durable of its terms.
+    pub stored: Acknowledged,
 }
 
 /// What can happen to a host.
@@ -64,8 +64,8 @@ pub enum News<F> {
     Pinged(Completion<Ping>),
     /// A look at a lock has ended.
     Looked(Completion<LookAtLock>),
-    /// This round is durable now, as was asked for.
-    Stored(u64),
+    /// This is durable now, as was asked for.
+    Stored(Acknowledged),
     /// The host is fit for a role now, or not any more.
     Fit(bool),
     /// The host owns this many datastores' lists.
@@ -90,8 +90,8 @@ pub enum Act<F> {
     Reigns(Reign),
     /// It begins to follow a term.
     Follows(Reign),
-    /// It makes a round durable, for its next life.
-    Stores(u64),
+    /// It makes a term durable, for its next life.
+    Stores(Acknowledged),
     /// It pings its isolation addresses.
     PingsAddress,
     /// It pings a host.

@@ -1,6 +1,6 @@
 use alloc::collections::VecDeque;
 
-use ha_core::{HostId, Instant};
+use ha_core::{Acknowledged, HostId, Instant};
 
 use super::node::{News, Node};
 
@@ -13,7 +13,7 @@ pub(super) struct Slot<N: Node> {
     pub(super) host: HostId,
     pub(super) node: Option<N>,
     pub(super) incarnation: u64,
-    pub(super) stored_round: u64,
+    pub(super) stored: Acknowledged,
     pub(super) lists: u32,
     /// How many faults of each kind trouble it now.
     pub(super) down: u32,
@@ -33,7 +33,7 @@ impl<N: Node> Slot<N> {
             host,
             node: None,
             incarnation: 0,
-            stored_round: 0,
+            stored: Acknowledged::NONE,
             lists: 0,
             down: 0,
             stopped: 0,

@@ -5,7 +5,7 @@ use core::num::NonZeroU16;
 
 use ha_agent::{AgentConfig, DatastoreEntry, HostEntry};
 use ha_core::wire::{Key, KeyRing, Security};
-use ha_core::{HostId, Identity, Incarnation, Limits, Round};
+use ha_core::{Acknowledged, HostId, Identity, Incarnation, Limits};
 
 use super::{CLUSTER, DATASTORE};
 use crate::Options;
@@ -27,7 +27,7 @@ pub(super) fn config(options: &Options, host: HostId) -> AgentConfig {
             boot: options.boot(host),
             incarnation: Incarnation::new(1),
         },
-        highest_round: Round::ZERO,
+        acknowledged: Acknowledged::NONE,
         hosts: (1..=options.hosts).map(entry).collect(),
         datastores: alloc::vec![DatastoreEntry {
             datastore: DATASTORE,

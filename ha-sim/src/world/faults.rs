@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use ha_agent::{Agent, ConfigError, Input};
-use ha_core::{HostId, Incarnation, Instant, Round, VmDriverReport, VmUuid};
+use ha_core::{Acknowledged, HostId, Incarnation, Instant, VmDriverReport, VmUuid};
 
 use super::troubles::Kind;
 use super::{Happening, World, config};
@@ -53,7 +53,7 @@ impl World {
         self.faults.restarts += 1;
         let mut config = config(&self.options, host);
         config.identity.incarnation = Incarnation::new(1 + self.faults.restarts);
-        config.highest_round = self.hosts.get(&host).map_or(Round::ZERO, |host| host.stored_round);
+        config.acknowledged = self.hosts.get(&host).map_or(Acknowledged::NONE, |host| host.stored);
         let agent = Agent::new(config, self.now)?;
         if let Some(host) = self.hosts.get_mut(&host) {
             (host.powered, host.agent, host.held) = (true, Some(agent), None);

@@ -48,11 +48,11 @@ impl World {
                 };
                 self.after(after, Happening::Tell(host, Input::Ping(token.complete(outcome))));
             }
-            Output::StoreRound { round } => {
+            Output::StoreTerm { acknowledged } => {
                 if let Some(host) = self.hosts.get_mut(&host) {
-                    host.stored_round = round;
+                    host.stored = acknowledged;
                 }
-                self.after(LOCAL_DISK_DELAY, Happening::Tell(host, Input::RoundStored { round }));
+                self.after(LOCAL_DISK_DELAY, Happening::Tell(host, Input::TermStored { acknowledged }));
             }
             Output::Vm(request) => {
                 let delay = match request {
