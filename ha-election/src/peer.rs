@@ -76,9 +76,10 @@ impl Peer {
         self.heard.is_some_and(|heard| heard >= since)
     }
 
-    /// Our candidacy goes to it now. It is a vote if it echoes a frame that is not older than `fresh`.
+    /// Our candidacy goes to it now. It is a vote if the frame that it echoes is not older than `fresh` when it arrives;
+    /// half of that is left to the travel of both.
     pub(crate) fn tell(&mut self, now: Instant, fresh: Duration) {
-        self.told = Some(Told { at: now, echoes: self.spoke(now.before(fresh)) });
+        self.told = Some(Told { at: now, echoes: self.spoke(now.before(fresh / 2)) });
         self.answered = Some(now);
     }
 

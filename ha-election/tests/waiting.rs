@@ -131,3 +131,44 @@ fn an_echo_counts_for_three_periods() {
         assert_eq!(election.counters().not_echoed.get(), if counts { 0 } else { 2 });
     }
 }
+
+/// Its vote may have been on its way for too long, or ours; there is time for one more exchange.
+#[test]
+fn a_worse_candidate_that_stood_without_a_recent_echo_is_asked_again_before_the_window_ends() {
+    let mut election = candidate(SWIFT);
+    for tick in 1..=200 {
+        election.handle_timeout(at(tick));
+        drain(&mut election);
+    }
+    receive(&mut election, at(201), 1, candidacy(1), None);
+    let mut asks = asked(&drain(&mut election));
+    asks.retain(|to| *to == 1);
+    assert_eq!(asks, [1], "the answer");
+    for tick in 202..300 {
+        election.handle_timeout(at(tick));
+        assert!(!asked(&drain(&mut election)).contains(&1), "{tick} ms");
+    }
+    election.handle_timeout(at(300));
+    assert!(asked(&drain(&mut election)).contains(&1));
+}
+
+/// What it got echoed a frame that was about too old, so it may have been no vote.
+#[test]
+fn a_better_candidate_is_told_again_if_the_echo_was_older_than_half_of_what_counts() {
+    for (heard, told_again) in [(149, true), (150, false), (151, false)] {
+        let mut election = candidate(SWIFT);
+        let probe = Message::Probe(Probe { following: None });
+        for tick in 1..300 {
+            if tick == heard {
+                receive(&mut election, at(tick), 7, probe.clone(), Some(at(tick - 1)));
+            }
+            election.handle_timeout(at(tick));
+            drain(&mut election);
+        }
+        election.handle_timeout(at(300));
+        assert!(asked(&drain(&mut election)).contains(&7));
+        receive(&mut election, at(301), 7, candidacy(7), Some(at(300)));
+        let expected: &[u32] = if told_again { &[7] } else { &[] };
+        assert_eq!(asked(&drain(&mut election)), expected, "heard at {heard} ms");
+    }
+}

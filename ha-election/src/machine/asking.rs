@@ -201,7 +201,9 @@ impl Election {
         let anybody = self.peers.values().any(|peer| in_window(peer.heard));
         let deferred = self.peers.values().any(|peer| better(peer) && in_window(peer.stood));
         let unclear = |peer: &Peer| better(peer) && anybody && (!deferred || in_window(peer.stood));
-        let wanted = self.peers.iter().filter(|(_, peer)| old(peer) || unclear(peer));
+        // It wants a vote and has none of ours that counts, or its own has been lost.
+        let unheard = |peer: &Peer| stand(peer).is_none() && in_window(peer.stood);
+        let wanted = self.peers.iter().filter(|(_, peer)| old(peer) || unclear(peer) || unheard(peer));
         wanted.map(|(host, _)| *host).collect()
     }
 
