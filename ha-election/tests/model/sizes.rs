@@ -63,7 +63,6 @@ fn four_hosts_with_one_fault() {
 
 /// Each of the 4,096 matrices, in a cluster that had settled before and in one that has just started.
 #[test]
-#[ignore = "a minute; part of the long run"]
 fn four_hosts_over_every_matrix_of_cuts() {
     for start in [Start::EveryMatrix, Start::ColdEveryMatrix] {
         let size = Size { hosts: 4, core: 3, start, kinds: Kinds::default(), ..TWO };
