@@ -81,7 +81,7 @@
 //! term. A leaving
 //! master says no good-bye; its slaves notice its silence. Where five or more hosts hear each other only in part, a
 //! candidate may wait for ever for a better one that itself waits for slaves of a master which neither of them
-//! hears; that master watches both of them through the datastores.
+//! hears: the master of their connected component, which watches both of them through the datastores.
 //!
 //! # How it is checked
 //!
@@ -102,6 +102,9 @@
 //!   two hosts that reach each other are both left without a master; and a master that all follow keeps those that it
 //!   reaches and that have just heard it, if they are a majority, whatever another host no longer hears.
 //! * Seen: two masters at a time, a merge, a list handed over, a successor of a dead host.
+//!
+//! `tests/partial.rs` draws the links of three to eight hosts at random, each direction by itself: every connected
+//! component of two hosts or more keeps a master, and none of its hosts changes its role or term any more.
 //!
 //! Each rule that protects all this can be taken away in the model (`Rule`), and nowhere
 //! else; `tests/model/mutants.rs` names the check that then fails, in the smallest cluster that shows it.

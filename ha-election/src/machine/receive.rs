@@ -48,13 +48,15 @@ impl Election {
             return;
         }
         self.note_stand(now, from, &message);
-        // Two masters settle by their claims, and a host that follows another master is not this one's to win
-        // over: raising the term for it would make it change sides for ever.
-        let settles_otherwise = matches!(message, Message::Claim(_) | Message::Probe(_));
-        if !(settles_otherwise && matches!(self.state, State::Master(_)))
-            && let Some(round) = known_round
-        {
-            self.learn_round(now, round);
+        match (&self.state, &message) {
+            (State::Candidate(_), _) | (State::Master(_), Message::Candidacy(_)) => {
+                self.learn_known(now, known_round);
+            }
+            // Two masters settle by their claims, and a host that follows another master is not this one's to win
+            // over. A slave that repeated what it hears to its master would make two masters that never meet outbid
+            // each other over it, and their slaves change sides, for ever.
+            (State::Master(_), Message::Claim(_) | Message::Probe(_))
+            | (State::Uninitialized | State::Slave(_), _) => {}
         }
         match message {
             Message::Candidacy(candidacy) => self.hear_candidacy(now, from, sent, &candidacy.rank),
@@ -91,10 +93,18 @@ impl Election {
             return;
         }
         self.note_contact(now, from, echoes);
+        match self.state {
+            State::Uninitialized | State::Slave(_) => {}
+            // A slave's round is above its master's if it was read in a list.
+            State::Candidate(_) | State::Master(_) => self.learn_known(now, known_round),
+        }
+        self.review_rights(now);
+    }
+
+    fn learn_known(&mut self, now: Instant, known_round: Option<Round>) {
         if let Some(round) = known_round {
             self.learn_round(now, round);
         }
-        self.review_rights(now);
     }
 
     /// Whether an echo of a frame that left here at `sent` shows that the sender hears this host. A sender that has
