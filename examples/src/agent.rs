@@ -33,10 +33,10 @@ mod driver_link;
 mod feed;
 mod inbox;
 mod outside;
-mod pings;
+pub(crate) mod pings;
 mod streams;
 mod suspend;
-mod terms;
+pub(crate) mod terms;
 
 /// The longest frame (architecture 9), in bytes; a longer datagram is cut, and so refused as a frame.
 const DATAGRAM: usize = 2_048;
@@ -86,7 +86,8 @@ pub fn run(config: &Path) -> Result<(), Failure> {
     let agent =
         Agent::new(agent_config(&host, local)?, boot_clock()).context(|| "starting the agent".into())?;
     let streams = streams::Streams::new(tcp, wakes.clone()).context(|| "starting a thread".into())?;
-    let terms = terms::Terms::new(local, wakes.clone())?;
+    let stored = wakes.clone();
+    let terms = terms::Terms::new(local, move |term| stored.send(Wake::TermStored(term)).is_ok())?;
     let driver = driver_link::DriverLink::new(launcher, wakes.clone())?;
     let copy = |socket: &UdpSocket| socket.try_clone().context(|| "copying a socket".into());
     let (datagrams, pongs) = (copy(&udp)?, copy(&pings)?);
@@ -259,7 +260,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure
     thread::Builder::new().name(name.into()).spawn(work).map(drop).context(|| "starting a thread".into())
 }
 
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
     high ^ low.rotate_left(32)
 }

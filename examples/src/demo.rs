@@ -32,13 +32,13 @@ use layout::Layout;
 pub use layout::DemoVm;
 pub use observed::Observed;
 
-mod addresses;
+pub(crate) mod addresses;
 mod agent_restart;
 mod errands;
 pub mod folder;
 pub mod hold;
 mod host_process;
-mod layout;
+pub(crate) mod layout;
 mod observed;
 
 /// How often a wait looks at what only looking can tell, such as ledgers.
@@ -183,7 +183,7 @@ impl Demo {
         let run = uuid::Uuid::new_v4().simple().to_string()[..12].to_string();
         let folder = match &setup.dir {
             Some(path) => Folder::chosen(path)?,
-            None => Folder::temporary(&run)?,
+            None => Folder::temporary(&format!("ha-failover-{run}"))?,
         };
         let Addresses { hosts, isolation, pings } = Addresses::choose(setup.hosts)?;
         let responder = thread::Builder::new().name("pings".into()).spawn(move || ping::respond(&pings));

@@ -53,7 +53,7 @@ impl Outside {
             }
             Wake::Storage(completion) => Some(Input::Storage(completion)),
             Wake::TermStored(acknowledged) => Some(Input::TermStored { acknowledged }),
-            Wake::Pong { number, from, permit: _ } => self.pings.answered(number, from),
+            Wake::Pong { number, from, permit: _ } => self.pings.answered(number, from).map(Input::Ping),
             Wake::Driver(reply) => self.driver.heard(reply),
             Wake::DriverLost => {
                 self.ready.extend(self.driver.lost());
@@ -78,8 +78,8 @@ impl Outside {
 
     /// Ends the pings whose time is over.
     pub(super) fn expire_pings(&mut self, now: Instant) {
-        while let Some(input) = self.pings.expire(now) {
-            self.ready.push_back(input);
+        while let Some(ended) = self.pings.expire(now) {
+            self.ready.push_back(Input::Ping(ended));
         }
     }
 

@@ -3,15 +3,14 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::net::UdpSocket;
 
-use ha_agent::Input;
 use ha_core::operation::{Ping, PingOutcome};
-use ha_core::{Instant, Token};
+use ha_core::{Completion, Instant, Token};
 
 use crate::ping;
 
 /// Pings under way. Each ends once: answered, or unanswered at its time and not before, whatever the network says.
 #[derive(Debug)]
-pub(super) struct Pings {
+pub(crate) struct Pings {
     socket: UdpSocket,
     next: u64,
     waiting: BTreeMap<u64, Waiting>,
@@ -26,11 +25,11 @@ struct Waiting {
 
 impl Pings {
     /// Asks by `socket`. Questions are numbered from `first`, which should be hard to guess.
-    pub(super) const fn new(socket: UdpSocket, first: u64) -> Self {
+    pub(crate) const fn new(socket: UdpSocket, first: u64) -> Self {
         Self { socket, next: first, waiting: BTreeMap::new() }
     }
 
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &mut self,
         now: Instant,
         token: Token<Ping>,
@@ -47,24 +46,24 @@ impl Pings {
     }
 
     /// Takes in an answer. Only the one who was asked can give it.
-    pub(super) fn answered(&mut self, number: u64, from: SocketAddr) -> Option<Input> {
+    pub(crate) fn answered(&mut self, number: u64, from: SocketAddr) -> Option<Completion<Ping>> {
         if self.waiting.get(&number)?.target != from {
             return None;
         }
         let waiting = self.waiting.remove(&number)?;
-        Some(Input::Ping(waiting.token.complete(PingOutcome::Answered)))
+        Some(waiting.token.complete(PingOutcome::Answered))
     }
 
     /// When the next one ends unanswered.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.waiting.values().map(|waiting| waiting.until).min()
     }
 
     /// Ends one whose time is over at `now`.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<Input> {
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Completion<Ping>> {
         let number = *self.waiting.iter().find(|(_, waiting)| waiting.until <= now)?.0;
         let waiting = self.waiting.remove(&number)?;
-        Some(Input::Ping(waiting.token.complete(PingOutcome::Unanswered)))
+        Some(waiting.token.complete(PingOutcome::Unanswered))
     }
 }
 
@@ -78,9 +77,8 @@ mod tests {
         Instant::from_nanos(millis * 1_000_000)
     }
 
-    fn outcome(input: Option<Input>) -> Option<PingOutcome> {
-        let Input::Ping(completion) = input? else { panic!("no answer to a ping") };
-        Some(*completion.outcome())
+    fn outcome(ended: Option<Completion<Ping>>) -> Option<PingOutcome> {
+        ended.map(|completion| *completion.outcome())
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::{fs, io};
 use ha_core::Acknowledged;
 use ha_datastore::fs::local::write_atomically;
 
-use super::inbox::Wake;
 use super::spawn;
 use crate::failure::{Context, Failure};
 
@@ -17,10 +16,14 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Stores terms on a thread of its own, because a disk may take its time.
 #[derive(Debug)]
-pub(super) struct Terms(Sender<Acknowledged>);
+pub(crate) struct Terms(Sender<Acknowledged>);
 
 impl Terms {
-    pub(super) fn new(local: &Path, wakes: Sender<Wake>) -> Result<Self, Failure> {
+    /// Stores below `local`. `tell` hears of each term that is durable; the thread ends once it answers `false`.
+    pub(crate) fn new(
+        local: &Path,
+        tell: impl Fn(Acknowledged) -> bool + Send + 'static,
+    ) -> Result<Self, Failure> {
         let (terms, wanted) = channel::<Acknowledged>();
         let path = path(local);
         spawn("terms", move || {
@@ -33,7 +36,7 @@ impl Terms {
                         Err(RecvTimeoutError::Disconnected) => return,
                     }
                 }
-                if wakes.send(Wake::TermStored(term)).is_err() {
+                if !tell(term) {
                     return;
                 }
             }
@@ -41,15 +44,15 @@ impl Terms {
         Ok(Self(terms))
     }
 
-    /// The answer is [`Wake::TermStored`]. The agent asks for one at a time, so nothing piles up.
-    pub(super) fn store(&self, term: Acknowledged) {
+    /// The answer goes to `tell`. The election asks for one at a time, so nothing piles up.
+    pub(crate) fn store(&self, term: Acknowledged) {
         // The thread ends only after the agent.
         self.0.send(term).ok();
     }
 }
 
 /// What an earlier life stored. A file that cannot be understood is never taken for a missing one.
-pub(super) fn stored(local: &Path) -> Result<Acknowledged, Failure> {
+pub(crate) fn stored(local: &Path) -> Result<Acknowledged, Failure> {
     let path = path(local);
     match fs::read_to_string(&path) {
         Ok(text) => text.trim_end().parse().context(|| format!("reading {}", path.display())),

@@ -17,15 +17,15 @@ const MANAGER: u8 = 254;
 /// Linux answers on all of 127.0.0.0/8, so every run takes a random network of its own there, with a random port
 /// outside the range that the kernel gives away. Two demos at once do not meet.
 #[derive(Debug)]
-pub(super) struct Addresses {
-    pub(super) hosts: Vec<HostAddress>,
-    pub(super) isolation: SocketAddr,
-    pub(super) pings: UdpSocket,
+pub(crate) struct Addresses {
+    pub(crate) hosts: Vec<HostAddress>,
+    pub(crate) isolation: SocketAddr,
+    pub(crate) pings: UdpSocket,
 }
 
 impl Addresses {
     /// Chooses addresses for hosts 1 to `hosts`, on which nobody listens now.
-    pub(super) fn choose(hosts: u32) -> Result<Self, Failure> {
+    pub(crate) fn choose(hosts: u32) -> Result<Self, Failure> {
         let mut last = Failure::new("no address was tried");
         for _ in 0..TRIES {
             match Self::try_one(hosts) {

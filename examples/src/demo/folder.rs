@@ -15,13 +15,13 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A new temporary folder, which is removed when this is dropped.
+    /// A new temporary folder of this name, which is removed when this is dropped.
     ///
     /// # Errors
     ///
     /// A failure if it cannot be created.
-    pub fn temporary(run: &str) -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("ha-failover-{run}"));
+    pub fn temporary(name: &str) -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(name);
         DirBuilder::new().mode(0o700).create(&path).context(|| format!("creating {}", path.display()))?;
         Ok(Self { path, temporary: true })
     }

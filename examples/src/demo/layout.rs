@@ -72,7 +72,7 @@ fn files(hosts: u32, vms: &[DemoVm]) -> Vec<(FileKind, u64)> {
 }
 
 /// A key that all agents of the cluster will share.
-pub(super) fn random_key() -> Result<Vec<u8>, Failure> {
+pub(crate) fn random_key() -> Result<Vec<u8>, Failure> {
     let mut key = vec![0; 16];
     let read = File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut key));
     read.context(|| "reading /dev/urandom".into())?;
