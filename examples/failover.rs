@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ha_examples::role::run()
+    ha_examples::role::run(ha_examples::cli::run)
 }

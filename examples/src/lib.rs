@@ -1,4 +1,6 @@
-//! The failover demo: a cluster of real processes, real UDP and TCP sockets, a real shared directory and real
+//! Two demos on real processes: [`electors`], which only elect a master, and the failover demo.
+//!
+//! The failover demo is a cluster of real processes, real UDP and TCP sockets, a real shared directory and real
 //! file locks, in which one host is killed and its virtual machines run again elsewhere.
 //!
 //! This is the side that does I/O. It decides nothing about the protocol: [`ha_agent::Agent`] does, and
@@ -40,6 +42,7 @@ pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod electors;
 pub mod failure;
 pub mod holder;
 pub mod host;

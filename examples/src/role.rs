@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::failure::{Context, Failure};
-use crate::{agent, cli, holder, host, launcher, process, vm};
+use crate::{agent, electors, holder, host, launcher, process, vm};
 
 /// A part that a child of the demo plays, by the first argument. Without one of these words it is the demo itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Role {
     Holder,
     /// Is one virtual machine.
     Vm,
+    /// Is one host of the electors.
+    Elector,
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
             Self::Launcher => "launcher",
             Self::Holder => "holder",
             Self::Vm => "vm",
+            Self::Elector => "elector",
         }
     }
 
@@ -43,6 +46,7 @@ impl Role {
             Self::Launcher => c"ha-launcher",
             Self::Holder => c"ha-holder",
             Self::Vm => c"ha-vm",
+            Self::Elector => c"ha-elector",
         }
     }
 }
@@ -51,19 +55,19 @@ impl FromStr for Role {
     type Err = Failure;
 
     fn from_str(text: &str) -> Result<Self, Failure> {
-        let all = [Self::Host, Self::Agent, Self::Launcher, Self::Holder, Self::Vm];
+        let all = [Self::Host, Self::Agent, Self::Launcher, Self::Holder, Self::Vm, Self::Elector];
         all.into_iter()
             .find(|role| role.word() == text)
             .ok_or_else(|| Failure::new(format!("`{text}` is not a role of the demo's processes")))
     }
 }
 
-/// The main of every process of the demo.
+/// The main of every process of a demo. `demo` is that of the demo itself, as the person started it.
 #[must_use]
-pub fn run() -> ExitCode {
+pub fn run(demo: fn() -> ExitCode) -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let role = arguments.next().and_then(|word| word.to_str().and_then(|word| word.parse::<Role>().ok()));
-    let Some(role) = role else { return cli::run() };
+    let Some(role) = role else { return demo() };
     let rest: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
     match play(role, &rest) {
         Ok(()) => ExitCode::SUCCESS,
@@ -90,5 +94,6 @@ fn play(role: Role, arguments: &[PathBuf]) -> Result<(), Failure> {
         Role::Launcher => launcher::run(config),
         Role::Holder => holder::run(config, parent),
         Role::Vm => vm::run(config, rest),
+        Role::Elector => electors::host::run(config),
     }
 }
