@@ -4,10 +4,12 @@
 //! |---|---|
 //! | candidacy | rank |
 //! | claim | lists owned u32, round u64, host u32, rank |
-//! | probe | nothing, or: round u64, host u32 of the term followed |
+//! | probe | nothing, or: round u64, host u32 of the term followed; round 0: of none |
 //! | rank | goodness i64, length u8 of the managed object id, the id |
 //!
-//! Bytes after the known fields belong to a newer minor version and are ignored.
+//! Bytes after the known fields belong to a newer minor version and are ignored, so that neighbours of two minor
+//! versions elect one master. Such a version may not leave a field out: its probe that follows nobody and says more
+//! has a term of round 0, in which nobody reigns. This one writes nothing for that.
 
 use alloc::vec::Vec;
 
@@ -79,7 +81,10 @@ impl Message {
                 rank: fields.rank()?,
             })),
             MessageKind::Probe if payload.is_empty() => Ok(Self::Probe(Probe { following: None })),
-            MessageKind::Probe => Ok(Self::Probe(Probe { following: Some(fields.term()?) })),
+            MessageKind::Probe => {
+                let following = Some(fields.term()?).filter(|term| term.round > Round::ZERO);
+                Ok(Self::Probe(Probe { following }))
+            }
         }
     }
 }
