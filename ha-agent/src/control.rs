@@ -176,14 +176,15 @@ pub(crate) fn decode(payload: &[u8]) -> Result<ControlMessage, DecodeError> {
     codec::decode(payload, MAX_CONTROL)
 }
 
-/// The payload of a slave's heartbeat: the generation of its inventory, little endian.
+/// The payload of a slave's heartbeat: the generation of its inventory, little endian. A newer minor version of the
+/// protocol may append to it.
 pub(crate) fn heartbeat_payload(inventory_generation: u64) -> [u8; 8] {
     inventory_generation.to_le_bytes()
 }
 
 /// What the payload of a heartbeat says; `None` if it is none. Allocates nothing.
 pub(crate) fn heartbeat_generation(payload: &[u8]) -> Option<u64> {
-    payload.try_into().ok().map(u64::from_le_bytes)
+    payload.first_chunk().copied().map(u64::from_le_bytes)
 }
 
 #[cfg(test)]
