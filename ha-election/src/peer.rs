@@ -83,9 +83,9 @@ impl Peer {
         self.answered = Some(now);
     }
 
-    /// Whether it has not been told our candidacy in this window or, if it is the `better` one, has no vote of ours.
-    pub(crate) fn lacks_candidacy(&self, better: bool) -> bool {
-        self.told.is_none_or(|told| better && !told.echoes)
+    /// Whether it has not been told our candidacy in this window or, if it `needs` that, not as a vote that counts.
+    pub(crate) fn lacks_candidacy(&self, needs: bool) -> bool {
+        self.told.is_none_or(|told| needs && !told.echoes)
     }
 
     /// Whether it may not have got what it was told, or wants it again after `renewal`: its own message echoes what

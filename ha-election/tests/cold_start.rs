@@ -1,9 +1,12 @@
 //! Nobody is master yet.
+#![allow(clippy::unwrap_used, reason = "a helper of tests may panic as a test may")]
 
 mod common;
 
+use core::time::Duration;
+
 use common::{Cluster, SWIFT, VSPHERE, host, ms};
-use ha_core::Round;
+use ha_core::{Random, Round};
 use ha_election::{Event, Input, Role};
 
 #[test]
@@ -113,4 +116,61 @@ fn a_restarted_host_takes_no_term_that_it_had_before() {
     cluster.run_for(ms(200));
     assert!(cluster.election(1).term().unwrap() > first);
     assert!(cluster.events(1).contains(&Event::Reigning { term: first }));
+}
+
+/// Whichever comes first, and whosever timers are late; the frames to a host that is not there yet are lost. One that
+/// comes in the very moment in which the window of another ends may still meet it as a master.
+#[test]
+fn hosts_that_start_one_after_another_never_have_two_masters() {
+    let micros = Duration::from_micros;
+    let mut wrong = Vec::new();
+    for (name, timing) in [("swift", SWIFT), ("exact", SWIFT.exact_fdm())] {
+        for seed in 0..1_500 {
+            let mut cluster = Cluster::new(&[1, 2, 3], timing, seed);
+            cluster.delay = micros(100);
+            cluster.jitter = micros(400);
+            let mut random = Random::from_seed(seed);
+            let mut order = vec![1, 2, 3];
+            let (apart, most_late) = (random.below(30) * random.below(300) * 10, random.below(3_000));
+            cluster.late = order.iter().map(|n| (host(*n), micros(random.below(most_late + 1)))).collect();
+            while !order.is_empty() {
+                let next = order.swap_remove(usize::try_from(random.below(order.len() as u64)).unwrap());
+                cluster.start(next, 2);
+                cluster.run_for(micros(random.below(apart + 1)));
+            }
+            cluster.run_for(ms(1_200));
+            let reigns = cluster.log.iter().filter(|(.., e)| matches!(e, Event::Reigning { .. })).count();
+            if reigns != 1 || cluster.agree(&[1, 2, 3]).is_none() {
+                wrong.push(format!("{name} {seed} {reigns} {}", cluster.picture()));
+            }
+        }
+    }
+    assert_eq!(wrong.len(), 0, "{wrong:#?}");
+}
+
+/// The window ends within less than a message's travel on all of them, long after what they first said has grown too
+/// old to be echoed.
+#[test]
+fn hosts_that_start_further_apart_than_messages_travel_elect_the_best_when_no_window_ends_early() {
+    for timing in [SWIFT.exact_fdm(), VSPHERE.exact_fdm()] {
+        for (travel, seed) in
+            [50, 100, 200, 1_000].into_iter().flat_map(|us| (0..60).map(move |seed| (us, seed)))
+        {
+            let mut order = vec![1, 2, 3];
+            order.rotate_left(usize::try_from(seed % 3).unwrap());
+            let mut cluster = Cluster::new(&[1, 2, 3], timing, seed);
+            cluster.delay = Duration::from_micros(travel);
+            cluster.jitter = Duration::from_micros(100);
+            for number in order {
+                cluster.start(number, 1);
+                cluster.run_for(Duration::from_micros(50 + 37 * (seed % 7)));
+            }
+            cluster.run_for(timing.election_window + timing.heartbeat_period);
+            let told = || format!("{travel} us, seed {seed}: {}", cluster.picture());
+            assert_eq!(cluster.agree(&[1, 2, 3]), Some(3), "{}", told());
+            let reigns =
+                cluster.log.iter().filter(|(_, _, event)| matches!(event, Event::Reigning { .. })).count();
+            assert_eq!(reigns, 1, "{}", told());
+        }
+    }
 }

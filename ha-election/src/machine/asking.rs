@@ -46,6 +46,11 @@ impl Asking {
         }
     }
 
+    /// Whether the last asks of the window have gone out.
+    pub(super) const fn has_confirmed(&self) -> bool {
+        self.confirm.is_none()
+    }
+
     /// Nobody is asked before `until` has passed.
     pub(super) fn put_off(&mut self, until: Instant) {
         self.due = self.due.max(until.after(Duration::from_nanos(1)));

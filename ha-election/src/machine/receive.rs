@@ -164,13 +164,16 @@ impl Election {
     fn hear_candidacy(&mut self, now: Instant, from: HostId, sent: Instant, rank: &Rank) {
         match &self.state {
             State::Uninitialized => {}
-            State::Candidate(_) => {
+            State::Candidate(running) => {
+                // The last asks of a long window echo frames too old to count: who answers them knows nothing of this
+                // host both ways yet, and its own window ends soon.
+                let last = running.asking.has_confirmed();
                 // If this was the last vote that was missing, the claim is the answer.
                 self.try_early_end(now);
                 let renewal = self.config.timing.heartbeat_period / 2;
                 let better = *rank > self.rank();
                 let Some(peer) = self.peers.get(&from) else { return };
-                if peer.lacks_candidacy(better) {
+                if peer.lacks_candidacy(better || last) {
                     self.tell_candidacy(now, from);
                 } else if peer.may_lack_candidacy(now, sent, renewal) {
                     self.answer(now, from);

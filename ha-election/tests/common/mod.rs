@@ -78,6 +78,8 @@ pub(crate) struct Cluster {
     pub(crate) log: Vec<(Instant, HostId, Event)>,
     pub(crate) delay: Duration,
     pub(crate) jitter: Duration,
+    /// How late timers fire on each host; at once on others.
+    pub(crate) late: BTreeMap<HostId, Duration>,
     /// Lost frames in a thousand.
     pub(crate) loss: u64,
     /// Directed links that carry nothing.
@@ -120,6 +122,7 @@ impl Cluster {
             log: Vec::new(),
             delay: ms(1),
             jitter: Duration::ZERO,
+            late: BTreeMap::new(),
             loss: 0,
             cut: BTreeSet::new(),
             address: numbers.iter().copied().map(host).collect(),
@@ -248,9 +251,14 @@ impl Cluster {
 
     fn next_event(&self) -> Option<Instant> {
         let flight = self.flights.first_key_value().map(|((at, _), _)| *at);
-        let deadlines = self.up().filter_map(|(_, e)| e.poll_timeout().map(|deadline| deadline.at));
+        let deadlines =
+            self.up().filter_map(|(host, e)| e.poll_timeout().map(|due| self.fires(host, due.at)));
         let beats = self.nodes.values().filter(|n| n.slave_of().is_some()).map(|n| n.heartbeat_due);
         flight.into_iter().chain(deadlines).chain(beats).min().map(|at| at.max(self.now))
+    }
+
+    fn fires(&self, host: HostId, due: Instant) -> Instant {
+        due.after(self.late.get(&host).copied().unwrap_or_default())
     }
 
     fn deliver(&mut self) {
@@ -304,8 +312,9 @@ impl Cluster {
     fn tick(&mut self) {
         let hosts: Vec<HostId> = self.up().map(|(host, _)| host).collect();
         for host in hosts {
-            let election = self.nodes.get_mut(&host).unwrap().election.as_mut().unwrap();
-            if election.poll_timeout().is_some_and(|deadline| deadline.at <= self.now) {
+            let due = self.nodes[&host].election.as_ref().unwrap().poll_timeout();
+            if due.is_some_and(|due| self.fires(host, due.at) <= self.now) {
+                let election = self.nodes.get_mut(&host).unwrap().election.as_mut().unwrap();
                 election.handle_timeout(self.now);
                 self.drain(host);
                 let next = self.nodes[&host].election.as_ref().unwrap().poll_timeout();
