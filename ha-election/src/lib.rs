@@ -12,12 +12,14 @@
 //! * A **candidate** asks the hosts of the list for their votes by its [`Candidacy`], and answers a candidate with its
 //!   own. When the window ends, the best [`Rank`] among the candidates that it hears both ways is master: most
 //!   connected datastores, then the lexically highest managed object id. The window ends early when every other
-//!   host of the list has voted or need not be waited for: proven dead ([`Input::HostDead`]), or the lost master,
-//!   which has left a heartbeat period of candidacies unanswered; alive, it would have claimed at once.
+//!   host of the list has voted or need not be waited for: it has said that it takes no part ([`Probe::TakesNoPart`]:
+//!   maintenance, standby, no hypervisor service, no datastore), is proven dead ([`Input::HostDead`]), or is the lost
+//!   master and has left a heartbeat period of candidacies unanswered; alive, it would have claimed at once.
 //! * A **master** transmits its [`Claim`] to every host of the list every heartbeat period; that is also its
 //!   heartbeat. Its term has a round above every round it knows, and that round is durable before the term is
 //!   claimed ([`Output::StoreTerm`]): no crash makes a host reign twice in one term. When a master is lost, every
 //!   candidate has its successor's round stored with its first candidacy, so that no failover waits for a disk.
+//!   A master that leaves for maintenance says so, and its slaves elect a successor at once.
 //! * A **slave** follows the highest term that was claimed to it both ways, and starts an election when the
 //!   claims fall silent for `master_lost`, or at once when its own monitor proves the master dead. A master that still
 //!   claims but no longer hears it is lost three heartbeat periods later than one that is silent.
@@ -34,10 +36,12 @@
 //! **A better candidate** is waited for as long as it may need to claim: a window and two heartbeat periods from its
 //! last message. Votes for this host count only while they are fresh.
 //!
-//! **Both ways.** A message counts as a vote, a claim or a sign of life only if it echoes a frame of ours that
-//! is not older than three heartbeat periods (or `suspicion_after`): then the link has just worked in both directions. A message that does not is answered once, so that
-//! the peer's next one does. Hence a host that hears others but is not heard never becomes master, a host that
-//! is heard but does not hear captures nobody, and a recorded frame proves nothing.
+//! **Both ways.** A message counts as a vote, a claim or a sign of life only if it echoes a frame of ours that is not
+//! older than three heartbeat periods (or `suspicion_after`): then the link has just worked in both directions. A
+//! message that does not is answered once, so that the peer's next one does. Hence a host that hears others but is not
+//! heard never becomes master, a host that is heard but does not hear captures nobody, and a recorded frame proves
+//! nothing. Who hears whom elsewhere decides nothing here, so no lists of heard hosts travel; what a host must know of
+//! others' links, whom they follow, their probes say.
 //!
 //! **Stickiness.** A running master keeps its role when a better candidate appears. A slave answers a candidate
 //! with the name of its master. A candidate that hears at least as many slaves of a running master as
@@ -77,11 +81,10 @@
 //!
 //! # What is not there yet
 //!
-//! A slave does not wait for its disk before it follows: after a crash within that time it may follow a lower
-//! term. A leaving
-//! master says no good-bye; its slaves notice its silence. Where five or more hosts hear each other only in part, a
-//! candidate may wait for ever for a better one that itself waits for slaves of a master which neither of them
-//! hears: the master of their connected component, which watches both of them through the datastores.
+//! A slave does not wait for its disk before it follows: after a crash within that time it may follow a lower term.
+//! Where five or more hosts hear each other only in part, a candidate may wait for ever for a better one that itself
+//! waits for slaves of a master which neither of them hears: the master of their connected component, which watches
+//! both of them through the datastores.
 //!
 //! # How it is checked
 //!

@@ -20,7 +20,7 @@ use ha_core::{
 use crate::peer::Peer;
 use crate::rules::Rule;
 use crate::{
-    ConfigError, ElectionConfig, ElectionCounters, Event, Input, Message, Output, Rank, Rejected, Role,
+    ConfigError, ElectionConfig, ElectionCounters, Event, Input, Message, Output, Probe, Rank, Rejected, Role,
 };
 use candidate::Running;
 use evidence::ContactEvidence;
@@ -47,6 +47,8 @@ pub struct Election {
     random: Random,
     counters: ElectionCounters,
     state: State,
+    /// The last [`Input::Standing`] keeps this host from taking part.
+    unfit: bool,
     connected_datastores: u32,
     lists_owned: u32,
     isolated: bool,
@@ -85,6 +87,7 @@ impl Election {
             random: Random::from_seed(config.seed),
             counters: ElectionCounters::default(),
             state: State::Uninitialized,
+            unfit: false,
             connected_datastores: 0,
             lists_owned: 0,
             isolated: false,
@@ -151,6 +154,13 @@ impl Election {
     #[must_use]
     pub const fn last_contact(&self) -> Option<Instant> {
         self.evidence.last_contact()
+    }
+
+    /// Whether a message of an election that does not echo this host is answered by the election itself. If not,
+    /// because this host has not been told yet what it is fit for, the embedder answers it with [`Probe::Here`].
+    #[must_use]
+    pub const fn answers(&self) -> bool {
+        self.unfit || !matches!(self.state, State::Uninitialized)
     }
 
     /// What was counted.
@@ -283,9 +293,13 @@ impl Election {
             (true, 0) => Some("no datastore connected"),
             (true, _) => None,
         };
+        self.unfit = obstacle.is_some();
         match (obstacle, &self.state) {
-            (Some(reason), State::Candidate(_) | State::Slave(_) | State::Master(_)) => {
+            (Some(reason), State::Slave(_)) => self.enter(State::Uninitialized, reason),
+            (Some(reason), State::Candidate(_) | State::Master(_)) => {
                 self.enter(State::Uninitialized, reason);
+                // Its slaves need not miss it first, and no candidate waits for it.
+                self.transmit_to_all(&Message::Probe(Probe::TakesNoPart));
             }
             (None, State::Uninitialized) => self.begin_election(now, "takes part"),
             (Some(_), State::Uninitialized)

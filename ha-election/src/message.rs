@@ -13,7 +13,7 @@ pub enum Message {
     Candidacy(Candidacy),
     /// "I am master in this term."
     Claim(Claim),
-    /// "I am here." Proves a link, and tells whom the sender follows.
+    /// "I am here." Proves a link, and tells whom the sender follows, or that it takes no part.
     Probe(Probe),
 }
 
@@ -71,7 +71,12 @@ pub struct Claim {
 
 /// A sign of life that claims nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Probe {
-    /// The term that the sender follows; `None` if it does not say.
-    pub following: Option<Term>,
+pub enum Probe {
+    /// No more than that: of an isolated master, or of an embedder that answers a frame of another kind.
+    Here,
+    /// The sender follows the master of this term.
+    Follows(Term),
+    /// The sender takes no part in elections: it is in maintenance or standby, without its hypervisor service, or
+    /// without a datastore (fdm-facts 1.12..1.14). Nobody waits for it, and a master that says so is one no more.
+    TakesNoPart,
 }

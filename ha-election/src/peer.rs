@@ -44,6 +44,8 @@ pub(crate) enum Stand {
     Follows(Term),
     /// It is master itself.
     Master,
+    /// It takes no part.
+    Out,
 }
 
 impl Peer {
@@ -98,8 +100,13 @@ impl Peer {
     pub(crate) fn candidacy_until(&self, fresh: Duration) -> Option<(&Rank, Instant)> {
         match &self.stand {
             Some((at, Stand::Candidate(rank))) if !self.dead => Some((rank, at.after(fresh))),
-            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master)) | None => None,
+            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out)) | None => None,
         }
+    }
+
+    /// Whether it has said that it takes no part, and nothing else since; however long ago, for nobody waits for it.
+    pub(crate) const fn is_out(&self) -> bool {
+        matches!(self.stand, Some((_, Stand::Out)))
     }
 
     pub(crate) fn withdraw_candidacy(&mut self) {
@@ -112,7 +119,7 @@ impl Peer {
     pub(crate) fn candidacy(&self, now: Instant, fresh: Duration) -> Option<&Rank> {
         match &self.stand {
             Some((at, Stand::Candidate(rank))) if !self.dead && now.since(*at) <= fresh => Some(rank),
-            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master)) | None => None,
+            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out)) | None => None,
         }
     }
 
@@ -120,7 +127,7 @@ impl Peer {
     pub(crate) fn following(&self, now: Instant, fresh: Duration) -> Option<Term> {
         match &self.stand {
             Some((at, Stand::Follows(term))) if !self.dead && now.since(*at) <= fresh => Some(*term),
-            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master)) | None => None,
+            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out)) | None => None,
         }
     }
 

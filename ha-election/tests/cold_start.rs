@@ -93,7 +93,7 @@ fn a_host_that_is_not_eligible_or_has_no_datastore_takes_no_part() {
         cluster.input(1, Input::HostDead { host: host(2) });
         let of_host_1 = cluster.transmitted - sent;
         cluster.run_for(ms(90));
-        assert!(cluster.transmitted - sent <= of_host_1 + 3, "host-2 answers nothing");
+        assert!(cluster.transmitted - sent <= of_host_1 + 3, "host-2 says only that it takes no part");
         assert_eq!(cluster.masters(), [1]);
         cluster.input(2, Input::Standing { connected_datastores: 2, eligible: true });
         cluster.run_for(ms(20));

@@ -38,7 +38,7 @@ fn any_input(random: &mut Random, now: Instant) -> Input {
     let message = match random.below(3) {
         0 => Message::Candidacy(Candidacy { rank }),
         1 => Message::Claim(Claim { lists_owned: number, term: Term::new(round, from), rank }),
-        _ => Message::Probe(Probe { following: flag.then_some(term) }),
+        _ => Message::Probe(if flag { Probe::Follows(term) } else { Probe::Here }),
     };
     match random.below(14) {
         0 => standing(),
@@ -207,8 +207,7 @@ fn a_claim_counts_only_if_it_echoes_and_is_not_a_step_back() {
     election.handle_input(at(3), claim(3, 4, Some(at(1)))).unwrap();
     assert_eq!(election.master().unwrap().0, host(2), "a lower term");
     let answer = drain(&mut election);
-    let following = Some(Term::new(Round::new(5), host(2)));
-    let probe = Message::Probe(Probe { following });
+    let probe = Message::Probe(Probe::Follows(Term::new(Round::new(5), host(2))));
     assert_eq!(answer, [Output::Transmit { to: host(3), message: probe }]);
     election.handle_input(at(4), claim(3, 5, Some(at(1)))).unwrap();
     assert_eq!(election.master().unwrap().0, host(3), "the same round, a higher host");

@@ -31,7 +31,10 @@ fn any_message(random: &mut Random, from: HostId) -> Message {
     match random.below(3) {
         0 => Message::Candidacy(Candidacy { rank }),
         1 => Message::Claim(Claim { lists_owned: u32::try_from(random.below(3)).unwrap(), term, rank }),
-        _ => Message::Probe(Probe { following: (random.below(2) == 0).then_some(term) }),
+        _ => Message::Probe(
+            [Probe::Here, Probe::Follows(term), Probe::TakesNoPart]
+                [usize::try_from(random.below(3)).unwrap()],
+        ),
     }
 }
 

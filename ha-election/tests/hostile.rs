@@ -15,7 +15,7 @@ fn samples() -> Vec<Message> {
         Message::Candidacy(Candidacy { rank: rank("host-9") }),
         Message::Candidacy(Candidacy { rank: rank(&"m".repeat(80)) }),
         Message::Claim(Claim { lists_owned: 3, term, rank: rank("host-99") }),
-        Message::Probe(Probe { following: Some(term) }),
+        Message::Probe(Probe::Follows(term)),
     ]
 }
 

@@ -105,8 +105,14 @@ fn an_unknown_kind_is_counted_and_changes_nothing() {
 #[test]
 fn every_message_with_fields_of_a_newer_minor_says_what_it_says_without() {
     let term = Term::new(Round::new(7), host(3));
-    let following = |following| Message::Probe(Probe { following });
-    for message in [net::candidacy(2, 3), net::claim(term, 2), following(Some(term)), following(None)] {
+    let probe = Message::Probe;
+    for message in [
+        net::candidacy(2, 3),
+        net::claim(term, 2),
+        probe(Probe::Follows(term)),
+        probe(Probe::Here),
+        probe(Probe::TakesNoPart),
+    ] {
         let mut plain = Vec::new();
         message.encode(&mut plain);
         let newer = net::extended(message.kind(), &plain);
@@ -119,16 +125,19 @@ fn every_message_with_fields_of_a_newer_minor_says_what_it_says_without() {
 
 #[test]
 fn a_probe_that_follows_nobody_leaves_room_for_a_term() {
-    let nobody = Ok(Message::Probe(Probe { following: None }));
+    let nobody = Ok(Message::Probe(Probe::Here));
     let probe = |payload: &[u8]| Message::decode(MessageKind::Probe, payload);
     assert_eq!(probe(&[0; 12]), nobody);
-    assert_eq!(probe(&[&[0; 12], EXTENSION].concat()), nobody);
+    assert_eq!(probe(&[0; 13]), nobody);
+    assert_eq!(probe(&[&[0; 13], EXTENSION].concat()), nobody);
     // There is no round 0, whoever's it may be said to be.
     assert_eq!(probe(&[0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0]), nobody);
     let first = Term::new(Round::new(1), host(0));
-    assert_eq!(
-        probe(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-        Ok(Message::Probe(Probe { following: Some(first) }))
-    );
+    assert_eq!(probe(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Ok(Message::Probe(Probe::Follows(first))));
     assert!(matches!(probe(&[0; 11]), Err(MessageError::Truncated { .. })));
+    // Only the known bit says that the sender takes no part, and only of one that follows nobody.
+    let flags = |round: u8, flags: u8| [&[round, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[flags]].concat();
+    assert_eq!(probe(&flags(0, 0b10)), nobody);
+    assert_eq!(probe(&flags(0, 0b11)), Ok(Message::Probe(Probe::TakesNoPart)));
+    assert_eq!(probe(&flags(1, 0b11)), Ok(Message::Probe(Probe::Follows(first))));
 }

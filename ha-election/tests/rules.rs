@@ -70,7 +70,7 @@ fn a_better_candidate_gets_one_vote_and_another_if_it_shows_that_it_lacks_it() {
 fn a_host_that_speaks_is_waited_for_again() {
     let mut election = candidate();
     election.handle_input(at(1), Input::HostDead { host: host(3) }).unwrap();
-    let probe = Message::Probe(Probe { following: None });
+    let probe = Message::Probe(Probe::Here);
     election.handle_input(at(2), receive(3, probe, at(0))).unwrap();
     election.handle_input(at(3), receive(1, candidacy(1), at(0))).unwrap();
     assert_eq!(election.role(), Role::Candidate, "host-3 lives and has not voted");

@@ -87,7 +87,7 @@ fn a_vote_from_just_before_the_window_is_asked_for_again_before_its_end() {
 #[test]
 fn a_better_candidate_that_was_told_without_a_recent_echo_is_told_again() {
     let mut election = candidate(VSPHERE);
-    let probe = Message::Probe(Probe { following: None });
+    let probe = Message::Probe(Probe::Here);
     election.handle_timeout(at(125));
     assert_eq!(asked(&drain(&mut election)), [7]);
     receive(&mut election, at(130), 7, probe, Some(at(125)));
@@ -157,7 +157,7 @@ fn a_worse_candidate_that_stood_without_a_recent_echo_is_asked_again_before_the_
 fn a_better_candidate_is_told_again_if_the_echo_was_older_than_half_of_what_counts() {
     for (heard, told_again) in [(149, true), (150, false), (151, false)] {
         let mut election = candidate(SWIFT);
-        let probe = Message::Probe(Probe { following: None });
+        let probe = Message::Probe(Probe::Here);
         for tick in 1..300 {
             if tick == heard {
                 receive(&mut election, at(tick), 7, probe.clone(), Some(at(tick - 1)));

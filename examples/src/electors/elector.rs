@@ -118,8 +118,8 @@ impl Elector {
                 self.ask_isolation(now, IsolationInput::Contact);
             }
         }
-        if heard.probe && !(heard.is_of_election && self.election.role() != Role::Uninitialized) {
-            self.send(now, heard.from, &Message::Probe(Probe { following: None }));
+        if heard.probe && !(heard.is_of_election && self.election.answers()) {
+            self.send(now, heard.from, &Message::Probe(Probe::Here));
         }
         if let Some(input) = heard.input {
             self.input(now, input);

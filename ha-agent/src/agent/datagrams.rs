@@ -30,11 +30,6 @@ impl Agent {
         }
     }
 
-    /// Whether the election answers what it hears.
-    fn takes_part(&self) -> bool {
-        self.election.role() != Role::Uninitialized
-    }
-
     fn on_frame(&mut self, now: Instant, received: &Received<'_>) {
         let from = received.from;
         let echoes = match received.echo {
@@ -49,7 +44,7 @@ impl Agent {
             FrameKind::Candidacy | FrameKind::Claim | FrameKind::Probe => true,
             FrameKind::Heartbeat | FrameKind::Control => false,
         };
-        if received.probe && !(is_of_election && self.takes_part()) {
+        if received.probe && !(is_of_election && self.election.answers()) {
             self.transmit(now, from, FrameKind::Probe, &[]);
         }
         match received.kind {

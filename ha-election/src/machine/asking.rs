@@ -201,7 +201,7 @@ impl Election {
         // What was said just before the window began need not have been said again in it.
         let lately = since.before(self.fresh_for());
         let stand = |peer: &Peer| peer.stand.as_ref().map(|(at, _)| *at).filter(|at| *at >= lately);
-        let old = |peer: &Peer| stand(peer).is_some_and(|at| now.since(at) >= period);
+        let old = |peer: &Peer| !peer.is_out() && stand(peer).is_some_and(|at| now.since(at) >= period);
         let better = |peer: &Peer| stand(peer).is_none() && !peer.dead && self.is_expected_better(peer);
         let anybody = self.peers.values().any(|peer| in_window(peer.heard));
         let deferred = self.peers.values().any(|peer| better(peer) && in_window(peer.stood));
@@ -216,7 +216,7 @@ impl Election {
     fn expects_to_win(&self) -> bool {
         let State::Candidate(running) = &self.state else { return false };
         let lost = running.lost_master();
-        let takes_part = |host: &HostId, peer: &Peer| !peer.dead && lost != Some(*host);
+        let takes_part = |host: &HostId, peer: &Peer| !peer.dead && !peer.is_out() && lost != Some(*host);
         !self.peers.iter().any(|(host, peer)| takes_part(host, peer) && self.is_expected_better(peer))
     }
 

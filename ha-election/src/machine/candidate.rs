@@ -4,6 +4,7 @@ use ha_core::{Acknowledged, Deadline, HostId, Instant};
 
 use super::asking::Asking;
 use super::{Election, State};
+use crate::peer::Peer;
 use crate::rules::Rule;
 use crate::{Event, WaitReason};
 
@@ -50,11 +51,11 @@ impl Election {
             self.want_stored(Acknowledged::reserved(self.highest_round.next()));
         }
         let lost = match &self.state {
-            State::Slave(following) => Some(Lost {
+            State::Slave(following) if !self.is_out(following.term.host) => Some(Lost {
                 master: following.term.host,
                 excused_at: Some(now.after(self.config.timing.heartbeat_period)),
             }),
-            State::Uninitialized | State::Candidate(_) | State::Master(_) => None,
+            State::Uninitialized | State::Candidate(_) | State::Slave(_) | State::Master(_) => None,
         };
         let (window_ends, asking) = self.new_window(now);
         self.enter(State::Candidate(Running { window_ends, asking, elected: false, lost }), reason);
@@ -131,10 +132,9 @@ impl Election {
             return;
         }
         let fresh = self.fresh_for();
-        let complete = self
-            .peers
-            .iter()
-            .all(|(host, peer)| peer.dead || peer.candidacy(now, fresh).is_some() || self.is_excused(*host));
+        let complete = self.peers.iter().all(|(host, peer)| {
+            peer.dead || peer.is_out() || peer.candidacy(now, fresh).is_some() || self.is_excused(*host)
+        });
         if complete && self.outcome(now).is_ok() {
             self.win(now);
         }
@@ -209,7 +209,7 @@ impl Election {
         let mut followed = self.peers.values().filter_map(|peer| {
             peer.following(now, fresh)
                 .map(|term| term.host)
-                .filter(|master| *master != self.config.me && !self.is_dead(*master))
+                .filter(|master| *master != self.config.me && !self.is_gone(*master))
         });
         if self.keeps(Rule::Stickiness)
             && let Some(master) = followed.next()
@@ -245,8 +245,13 @@ impl Election {
         self.better_candidate(now).map(|(_, until)| until)
     }
 
-    fn is_dead(&self, host: HostId) -> bool {
-        self.peers.get(&host).is_some_and(|peer| peer.dead)
+    /// Whether it cannot be master: it is dead, or takes no part.
+    fn is_gone(&self, host: HostId) -> bool {
+        self.is_out(host) || self.peers.get(&host).is_some_and(|peer| peer.dead)
+    }
+
+    fn is_out(&self, host: HostId) -> bool {
+        self.peers.get(&host).is_some_and(Peer::is_out)
     }
 }
 

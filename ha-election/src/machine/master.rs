@@ -2,7 +2,7 @@ use ha_core::{Acknowledged, HostId, Instant, Round, Term};
 
 use super::{Election, State};
 use crate::rules::Rule;
-use crate::{Claim, Event, Message};
+use crate::{Claim, Event, Message, Probe};
 
 /// A master's reign.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,7 +213,7 @@ impl Election {
     /// at most once per peer and quarter of a heartbeat period.
     pub(super) fn answer(&mut self, now: Instant, to: HostId) {
         let spacing = self.answer_spacing();
-        if matches!(self.state, State::Uninitialized) {
+        if !self.answers() {
             return;
         }
         if !self.peers.get_mut(&to).is_some_and(|peer| peer.spend_answer(now, spacing)) {
@@ -221,7 +221,7 @@ impl Election {
             return;
         }
         let message = match &self.state {
-            State::Uninitialized => return,
+            State::Uninitialized => Message::Probe(Probe::TakesNoPart),
             State::Candidate(_) => return self.tell_candidacy(now, to),
             State::Slave(_) => self.probe(),
             State::Master(_) => self.claim_or_probe(now),

@@ -152,6 +152,7 @@ impl ModelElection {
                 Stand::Candidate(_) => shift.recent(Some(at), candidacy).map(|at| (at, stand)),
                 Stand::Follows(_) => shift.recent(Some(at), spoken).map(|at| (at, stand)),
                 Stand::Master => None,
+                Stand::Out => Some((Self::NOW, stand)),
             });
             peer.answered = peer.answered.filter(|at| latest.since(*at) < spacing).map(|at| shift.moved(at));
         }
@@ -166,7 +167,8 @@ impl ModelElection {
 
     fn key(&self) -> impl Ord + Hash + '_ {
         let Election { peers, clock, state, evidence, store, .. } = &self.0;
-        let facts = (self.0.connected_datastores, self.0.lists_owned, self.0.isolated, self.0.without);
+        let facts =
+            (self.0.unfit, self.0.connected_datastores, self.0.lists_owned, self.0.isolated, self.0.without);
         let rounds = (self.0.highest_round, self.0.acknowledged, store);
         (peers, clock.latest(), state, evidence, facts, rounds)
     }

@@ -1,9 +1,9 @@
-use ha_core::{Acknowledged, HostId, Instant, Moid, Round};
+use ha_core::{Acknowledged, HostId, Instant, Moid, Round, Term};
 
 use super::{Election, MAX_INVALID_MASTERS, State};
 use crate::peer::Stand;
 use crate::rules::Rule;
-use crate::{Claim, Event, Message, Rank};
+use crate::{Claim, Event, Message, Probe, Rank};
 
 impl Election {
     /// An authentic message. Only one that echoes us changes anything; any other is answered, so that the
@@ -62,13 +62,7 @@ impl Election {
             Message::Candidacy(candidacy) => self.hear_candidacy(now, from, sent, &candidacy.rank),
             Message::Claim(claim) => self.hear_claim(now, &claim, sent),
             Message::Probe(probe) => {
-                let mine = probe.following.is_some_and(|term| term.host == self.config.me);
-                if matches!(self.state, State::Master(_)) && !mine {
-                    self.answer(now, from);
-                }
-                if let Some(term) = probe.following {
-                    self.ask_master_of_another(now, term.host);
-                }
+                self.hear_probe(now, from, probe, known_round);
             }
         }
         self.review_rights(now);
@@ -135,11 +129,10 @@ impl Election {
         let stand = match message {
             Message::Candidacy(candidacy) => Stand::Candidate(candidacy.rank.clone()),
             Message::Claim(_) => Stand::Master,
-            Message::Probe(probe) => match probe.following {
-                Some(term) => Stand::Follows(term),
-                // It does not say, so it takes nothing back either.
-                None => return,
-            },
+            Message::Probe(Probe::Follows(term)) => Stand::Follows(*term),
+            Message::Probe(Probe::TakesNoPart) => Stand::Out,
+            // It does not say, so it takes nothing back either.
+            Message::Probe(Probe::Here) => return,
         };
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.stand = Some((now, stand));
@@ -163,7 +156,6 @@ impl Election {
 
     fn hear_candidacy(&mut self, now: Instant, from: HostId, sent: Instant, rank: &Rank) {
         match &self.state {
-            State::Uninitialized => {}
             State::Candidate(running) => {
                 // The last asks of a long window echo frames too old to count: who answers them knows nothing of this
                 // host both ways yet, and its own window ends soon.
@@ -179,7 +171,7 @@ impl Election {
                     self.answer(now, from);
                 }
             }
-            State::Slave(_) | State::Master(_) => self.answer(now, from),
+            State::Uninitialized | State::Slave(_) | State::Master(_) => self.answer(now, from),
         }
     }
 
@@ -188,6 +180,30 @@ impl Election {
         let untold = self.peers.get(&master).is_some_and(|peer| !peer.dead && peer.told.is_none());
         if untold {
             self.tell_candidacy(now, master);
+        }
+    }
+
+    fn hear_probe(&mut self, now: Instant, from: HostId, probe: Probe, known_round: Option<Round>) {
+        match (&self.state, probe) {
+            (State::Master(_), Probe::Follows(term)) => {
+                if term.host != self.config.me {
+                    self.answer(now, from);
+                }
+                self.ask_master_of_another(now, term.host);
+            }
+            (State::Master(_), Probe::Here) => self.answer(now, from),
+            (State::Slave(following), Probe::TakesNoPart) => {
+                let Term { round, host } = following.term;
+                // One from before this reign came late.
+                if host == from && known_round.is_some_and(|known| known >= round) {
+                    self.begin_election(now, "master takes no part any more");
+                }
+            }
+            (State::Uninitialized | State::Candidate(_) | State::Slave(_), Probe::Follows(term)) => {
+                self.ask_master_of_another(now, term.host);
+            }
+            (State::Uninitialized | State::Candidate(_) | State::Slave(_), Probe::Here)
+            | (State::Uninitialized | State::Candidate(_) | State::Master(_), Probe::TakesNoPart) => {}
         }
     }
 
@@ -228,6 +244,7 @@ fn contradicts(message: &Message, from: HostId, moid: &Moid) -> bool {
     match message {
         Message::Candidacy(candidacy) => candidacy.rank.moid != *moid,
         Message::Claim(claim) => claim.rank.moid != *moid || claim.term.host != from,
-        Message::Probe(probe) => probe.following.is_some_and(|term| term.host == from),
+        Message::Probe(Probe::Follows(term)) => term.host == from,
+        Message::Probe(Probe::Here | Probe::TakesNoPart) => false,
     }
 }

@@ -43,10 +43,9 @@ impl Election {
 
     /// "I am here", with the name of the master if there is one. A master that is isolated says no more.
     pub(super) fn probe(&self) -> Message {
-        let following = match &self.state {
-            State::Slave(following) => Some(following.term),
-            State::Uninitialized | State::Candidate(_) | State::Master(_) => None,
-        };
-        Message::Probe(Probe { following })
+        Message::Probe(match &self.state {
+            State::Slave(following) => Probe::Follows(following.term),
+            State::Uninitialized | State::Candidate(_) | State::Master(_) => Probe::Here,
+        })
     }
 }

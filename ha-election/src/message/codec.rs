@@ -4,12 +4,14 @@
 //! |---|---|
 //! | candidacy | rank |
 //! | claim | lists owned u32, round u64, host u32, rank |
-//! | probe | nothing, or: round u64, host u32 of the term followed; round 0: of none |
+//! | probe | term, flags; or the term alone; or nothing |
+//! | its term | round u64, host u32 of the term followed; round 0, in which nobody reigns: of none |
+//! | its flags | u8; bit 0, where no term is followed: takes no part |
 //! | rank | goodness i64, length u8 of the managed object id, the id |
 //!
 //! Bytes after the known fields belong to a newer minor version and are ignored, so that neighbours of two minor
-//! versions elect one master. Such a version may not leave a field out: its probe that follows nobody and says more
-//! has a term of round 0, in which nobody reigns. This one writes nothing for that.
+//! versions elect one master. Such a version may not leave a field out: its probe that says more has a term and flags.
+//! This one leaves out what says nothing.
 
 use alloc::vec::Vec;
 
@@ -19,6 +21,11 @@ use super::{Candidacy, Claim, Message, MessageKind, Probe, Rank};
 
 /// The longest payload that is accepted, in bytes. The longest one written has 105.
 pub const MAX_MESSAGE: usize = 200;
+
+/// Stands where a probe names the term followed, if there is none: nobody reigns in round 0.
+const NO_TERM: Term = Term::new(Round::ZERO, HostId::new(0));
+/// A bit of a probe's flags.
+const TAKES_NO_PART: u8 = 1;
 
 /// A payload that is no election message. The fault is the sender's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,10 +61,11 @@ impl Message {
                 encode_term(*term, out);
                 encode_rank(rank, out);
             }
-            Self::Probe(Probe { following }) => {
-                if let Some(term) = following {
-                    encode_term(*term, out);
-                }
+            Self::Probe(Probe::Here) => {}
+            Self::Probe(Probe::Follows(term)) => encode_term(*term, out),
+            Self::Probe(Probe::TakesNoPart) => {
+                encode_term(NO_TERM, out);
+                out.push(TAKES_NO_PART);
             }
         }
     }
@@ -80,10 +88,15 @@ impl Message {
                 term: fields.term()?,
                 rank: fields.rank()?,
             })),
-            MessageKind::Probe if payload.is_empty() => Ok(Self::Probe(Probe { following: None })),
+            MessageKind::Probe if payload.is_empty() => Ok(Self::Probe(Probe::Here)),
             MessageKind::Probe => {
-                let following = Some(fields.term()?).filter(|term| term.round > Round::ZERO);
-                Ok(Self::Probe(Probe { following }))
+                let term = fields.term()?;
+                let flags = fields.rest.first().copied().unwrap_or_default();
+                Ok(Self::Probe(match (term.round > Round::ZERO, flags & TAKES_NO_PART != 0) {
+                    (true, _) => Probe::Follows(term),
+                    (false, true) => Probe::TakesNoPart,
+                    (false, false) => Probe::Here,
+                }))
             }
         }
     }

@@ -43,14 +43,14 @@ fn known_length(kind: MessageKind, payload: &[u8]) -> usize {
     match kind {
         MessageKind::Candidacy => rank(0),
         MessageKind::Claim => 4 + 12 + rank(16),
-        MessageKind::Probe => payload.len().min(12),
+        MessageKind::Probe => payload.len().min(13),
     }
 }
 
 /// What minor 1 makes of a payload of minor 0.
 pub(crate) fn extended(kind: MessageKind, payload: &[u8]) -> Vec<u8> {
-    let nobody: &[u8] = if kind == MessageKind::Probe && payload.is_empty() { &[0; 12] } else { &[] };
-    [payload, nobody, EXTENSION].concat()
+    let left_out = if kind == MessageKind::Probe { 13 - payload.len() } else { 0 };
+    [payload, &[0; 13][..left_out], EXTENSION].concat()
 }
 
 /// What minor 1 finds in a payload besides what minor 0 has.

@@ -113,7 +113,7 @@ impl Elector {
             heartbeat_period: timing.heartbeat_period,
             datastores: scenario.datastores.get(place).copied().unwrap_or(1),
             next_beat: None,
-            last: Rc::new(Message::Probe(Probe { following: None })),
+            last: Rc::new(Message::Probe(Probe::Here)),
             acts: VecDeque::new(),
         };
         elector.tell(now, News::Fit(true));
@@ -133,9 +133,9 @@ impl Elector {
             watch.heard(now, sender);
         }
         // The election answers its own messages, as in the agent.
-        let answers = message.is_some() && self.election.role() != Role::Uninitialized;
+        let answers = message.is_some() && self.election.answers();
         if worth.probe && !answers {
-            self.send(now, from, FrameKind::Probe, Some(Message::Probe(Probe { following: None })));
+            self.send(now, from, FrameKind::Probe, Some(Message::Probe(Probe::Here)));
         }
         let known_round = Some(Round::new(round));
         match (message, worth.echoes) {
