@@ -31,7 +31,9 @@
 //! an election of n hosts costs 2 n messages and n claims where it ends early, and less than 8 n in all with
 //! `exact_fdm_timing`, the asks of the lost master included (`tests/datagrams.rs`). A host asks each other one at most
 //! once in a window and once more at its end; only one that most others answer repeats its ask to the silent rest, at
-//! pauses that double.
+//! pauses that double; and one that has heard nobody waits with the second wave until two heartbeat periods before the
+//! end. So hosts that come up one by one, within a window or two, send at most twice n (n - 1) or 16 n in any window,
+//! and from 32 on less than n (n - 1).
 //!
 //! **A better candidate** is waited for as long as it may need to claim: a window and two heartbeat periods from its
 //! last message. Votes for this host count only while they are fresh.

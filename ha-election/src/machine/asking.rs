@@ -29,12 +29,16 @@ pub(super) struct Asking {
     confirm: Option<Instant>,
     /// Whether a better candidate that has not heard this host has put its asks off; once in each window.
     deferred: bool,
+    /// Nobody has spoken in this window, so the next wave waits for the window's last asks: hosts that come up one by
+    /// one would ask each other before they are there.
+    alone: bool,
 }
 
 impl Asking {
     pub(super) fn new(now: Instant, window_ends: Instant, period: Duration) -> Self {
         let due = now.after(period / 8);
-        let mut asking = Self { window_began: now, due, wave: 1, pause: 1, confirm: None, deferred: false };
+        let mut asking =
+            Self { window_began: now, due, wave: 1, pause: 1, confirm: None, deferred: false, alone: false };
         asking.confirm_before(window_ends, period);
         asking
     }
@@ -167,6 +171,9 @@ impl Election {
         let period = self.config.timing.heartbeat_period;
         // Hosts that were woken by one event do not ask in step for ever.
         let jitter = self.random.span_below(period / 4);
+        let State::Candidate(running) = &self.state else { return Vec::new() };
+        let began = running.asking.window_began;
+        let alone = !self.peers.values().any(|peer| peer.spoke(began));
         let State::Candidate(running) = &mut self.state else { return Vec::new() };
         let asking = &mut running.asking;
         let wave = if all { hosts.len() } else { asking.wave };
@@ -175,9 +182,22 @@ impl Election {
         asking.pause = pause;
         let whole = period.saturating_mul(pause) - period / 8;
         asking.due = now.after(if hosts.len() > wave { period / 8 } else { whole.saturating_add(jitter) });
+        asking.alone = alone && hosts.len() > wave;
+        if let Some(confirm) = asking.confirm.filter(|_| asking.alone) {
+            asking.due = asking.due.max(confirm);
+        }
         hosts.truncate(wave);
         hosts.extend(silent);
         hosts
+    }
+
+    /// Somebody has spoken: it is worth while to ask the others too.
+    pub(super) fn not_alone(&mut self, now: Instant) {
+        let soon = now.after(self.config.timing.heartbeat_period / 8);
+        let State::Candidate(Running { asking, .. }) = &mut self.state else { return };
+        if core::mem::take(&mut asking.alone) {
+            asking.due = asking.due.min(soon);
+        }
     }
 
     /// Those that were told and have not answered. They are asked again only by a host that most others answer:

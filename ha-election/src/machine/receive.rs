@@ -27,6 +27,8 @@ impl Election {
             return;
         }
         peer.heard = Some(now);
+        self.not_alone(now);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
         match &message {
             Message::Candidacy(candidacy) => {
                 peer.stood = Some(now);
