@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use ha_core::{Acknowledged, HostId, Limits, Moid, TimingConfig};
 
-/// What an [`Election`](crate::Election) is made from. A new host list or option needs a new machine.
+/// What an [`Election`](crate::Election) is made from. A new option needs a new machine, a new host list only
+/// [`Input::HostList`](crate::Input::HostList).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElectionConfig {
     /// This host.
@@ -65,10 +66,6 @@ pub(crate) type HostList = (BTreeMap<HostId, Moid>, Moid);
 impl ElectionConfig {
     /// Checks everything; answers the other hosts, and this host's own id.
     pub(crate) fn check(&self) -> Result<HostList, ConfigError> {
-        let limit = Limits::DEFAULT.hosts;
-        if usize::try_from(limit).is_ok_and(|limit| self.hosts.len() > limit) {
-            return Err(ConfigError::TooManyHosts { found: self.hosts.len(), limit });
-        }
         for (span, option) in [
             (self.timing.heartbeat_period, "heartbeat_period"),
             (self.timing.master_lost, "master_lost"),
@@ -79,15 +76,24 @@ impl ElectionConfig {
                 return Err(ConfigError::SpanTooShort { option });
             }
         }
-        let mut others = BTreeMap::new();
-        let mut moids = BTreeSet::new();
-        for (host, moid) in &self.hosts {
-            let new_moid = moids.insert(moid);
-            if others.insert(*host, moid.clone()).is_some() || !new_moid {
-                return Err(ConfigError::ListedTwice { host: *host, moid: moid.clone() });
-            }
-        }
-        let mine = others.remove(&self.me).ok_or(ConfigError::MeNotListed { me: self.me })?;
-        Ok((others, mine))
+        check_hosts(self.me, &self.hosts)
     }
+}
+
+/// Checks a host list; answers the other hosts, and `me`'s own id.
+pub(crate) fn check_hosts(me: HostId, hosts: &[(HostId, Moid)]) -> Result<HostList, ConfigError> {
+    let limit = Limits::DEFAULT.hosts;
+    if usize::try_from(limit).is_ok_and(|limit| hosts.len() > limit) {
+        return Err(ConfigError::TooManyHosts { found: hosts.len(), limit });
+    }
+    let mut others = BTreeMap::new();
+    let mut moids = BTreeSet::new();
+    for (host, moid) in hosts {
+        let new_moid = moids.insert(moid);
+        if others.insert(*host, moid.clone()).is_some() || !new_moid {
+            return Err(ConfigError::ListedTwice { host: *host, moid: moid.clone() });
+        }
+    }
+    let mine = others.remove(&me).ok_or(ConfigError::MeNotListed { me })?;
+    Ok((others, mine))
 }

@@ -1,6 +1,8 @@
-use ha_core::{Acknowledged, HostId, Instant, Round};
+use alloc::vec::Vec;
 
-use crate::Message;
+use ha_core::{Acknowledged, HostId, Instant, Moid, Round};
+
+use crate::{ConfigError, Message};
 
 /// Everything that can happen to an election.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,13 @@ pub enum Input {
         /// As it was asked for.
         acknowledged: Acknowledged,
     },
+    /// The host list is this one now; reigns and elections go on, with those that are on both. A host whose id is another
+    /// one now is a new host. The wire must know the list too (`Wire::set_hosts`). A host that leaves the cluster itself
+    /// is first told that it is no more eligible.
+    HostList {
+        /// Every host of the cluster, this one included.
+        hosts: Vec<(HostId, Moid)>,
+    },
     /// How many datastores' lists this host owns, for claims.
     ListsOwned {
         /// How many.
@@ -75,7 +84,7 @@ pub enum Input {
 }
 
 /// The caller's mistake. The machine is as it was before the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
     /// The input names a host that is not another host of the host list.
@@ -84,6 +93,9 @@ pub enum Rejected {
         /// The host.
         host: HostId,
     },
+    /// The host list is none.
+    #[error(transparent)]
+    HostList(#[from] ConfigError),
     /// The input answers a request that was not made, or that has been answered.
     #[error("storing {acknowledged} was not asked for, or has been answered")]
     NotAskedToStore {

@@ -3,6 +3,7 @@
 mod asking;
 mod candidate;
 mod evidence;
+mod hosts;
 mod master;
 #[cfg(feature = "model")]
 mod model;
@@ -17,6 +18,7 @@ use ha_core::{
     Acknowledged, Deadline, HostId, Instant, Machine, Moid, MonotonicNow, Outbox, Random, Round, Term,
 };
 
+use crate::config::check_hosts;
 use crate::peer::Peer;
 use crate::rules::Rule;
 use crate::{
@@ -351,6 +353,7 @@ impl Election {
                 Err(Rejected::UnknownHost { host: *host })
             }
             Input::TermStored { acknowledged } => self.check_stored(*acknowledged),
+            Input::HostList { hosts } => Ok(check_hosts(self.config.me, hosts).map(drop)?),
             Input::HostDead { .. }
             | Input::HostAlive { .. }
             | Input::Receive { .. }
@@ -394,6 +397,7 @@ impl Machine for Election {
             Input::Isolated { isolated } => self.take_isolated(now, isolated),
             Input::RoundSeen { round } => self.exceed_round(now, round),
             Input::TermStored { acknowledged } => self.take_stored(now, acknowledged),
+            Input::HostList { hosts } => self.take_host_list(now, hosts),
             Input::ListsOwned { count } => self.lists_owned = count,
             Input::Resumed => self.take_resumed(now),
         }
