@@ -172,18 +172,17 @@ impl LivenessWatcher {
     }
 
     fn unwatch(&mut self, host: HostId) {
-        if self.watches.remove(&host).is_none() {
-            return;
-        }
+        let Some(mut watch) = self.watches.remove(&host) else { return };
         for part in [Part::Heartbeat, Part::Poweron] {
-            if !self.due.remove(host, part) {
+            if !self.due.remove(&mut watch, part) {
                 self.orphans.insert((host, part));
             }
         }
     }
 
     fn read(&mut self, now: Instant, host: HostId, part: Part) {
-        let Some(watch) = self.watches.get(&host) else { return };
+        let Some(watch) = self.watches.get_mut(&host) else { return };
+        *watch.due(part) = None;
         let timing = &self.config.timing;
         let next = now.after(match part {
             Part::Heartbeat => timing.datastore_poll,
@@ -216,14 +215,16 @@ impl LivenessWatcher {
         let Reading { host, part, watch: number, next } = reading;
         let LivenessWatcherConfig { cluster, geometry, .. } = &self.config;
         let good = outcome.as_ref().is_ok_and(|reply| self.is_good_round(reply.started));
-        let Some(watch) = self.watches.get_mut(&host).filter(|watch| watch.number() == number) else {
+        let Some(watch) = self.watches.get_mut(&host) else {
             self.orphans.remove(&(host, part));
-            if self.watches.contains_key(&host) {
-                self.due.insert(self.clock.latest(), host, part);
-            }
             return;
         };
-        self.due.insert(next, host, part);
+        if watch.number() != number {
+            self.orphans.remove(&(host, part));
+            self.due.insert(self.clock.latest(), watch, part);
+            return;
+        }
+        self.due.insert(next, watch, part);
         match part {
             Part::Heartbeat => watch.on_heartbeat(*cluster, outcome, good),
             Part::Poweron => watch.on_poweron(*cluster, geometry, outcome),

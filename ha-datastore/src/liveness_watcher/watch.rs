@@ -3,14 +3,17 @@ use alloc::boxed::Box;
 use ha_core::evidence::ContentState;
 use ha_core::operation::ReadReply;
 use ha_core::record::{HighWater, PairState, is_zero};
-use ha_core::{ClusterId, DatastoreEvidence, DatastoreId, HostId, Incarnation, StorageFault};
+use ha_core::{ClusterId, DatastoreEvidence, DatastoreId, HostId, Incarnation, Instant, StorageFault};
 
+use super::Part;
 use crate::format::{Geometry, HeartbeatRecord, PoweronRecord};
 
 /// What one watch of one host has seen.
 #[derive(Debug)]
 pub(super) struct Watch {
     number: u64,
+    /// When the heartbeat file is to be read, and the poweron file; none for one that is being read.
+    due: [Option<Instant>; 2],
     /// Whether a look at the heartbeat file has ended.
     looked: bool,
     evidence: DatastoreEvidence,
@@ -38,6 +41,7 @@ impl Watch {
         };
         Self {
             number,
+            due: [None; 2],
             looked: false,
             evidence,
             previous: None,
@@ -49,6 +53,19 @@ impl Watch {
 
     pub(super) const fn number(&self) -> u64 {
         self.number
+    }
+
+    pub(super) const fn host(&self) -> HostId {
+        self.evidence.host
+    }
+
+    /// When the file is to be read; none while it is being read.
+    pub(super) const fn due(&mut self, part: Part) -> &mut Option<Instant> {
+        let [heartbeat, poweron] = &mut self.due;
+        match part {
+            Part::Heartbeat => heartbeat,
+            Part::Poweron => poweron,
+        }
     }
 
     pub(super) fn evidence(&self) -> Option<DatastoreEvidence> {
