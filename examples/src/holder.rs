@@ -12,7 +12,7 @@ use std::process::Command;
 use ha_core::operation::TakeOutcome;
 use ha_core::{FileKind, Instant, VmEpoch, VmId};
 use ha_datastore::format::VmLockRecord;
-use ha_datastore::fs::{LockTry, VmLockFile, boot_clock, fault_of, path_of};
+use ha_datastore::fs::{InodeNumbers, LockTry, VmLockFile, boot_clock, fault_of, path_of};
 
 use crate::config::HostConfig;
 use crate::failure::{Context, Failure};
@@ -50,12 +50,13 @@ fn take(host: &HostConfig, vm: &VmId, not_after: Instant) -> (TakeOutcome, Optio
         Ok(LockTry::Expired) => return (TakeOutcome::Expired, None),
         Err(error) => return (TakeOutcome::Fault(fault_of(&error)), None),
     };
-    let same_file = match locked.same_file() {
-        Ok(same_file) => same_file,
+    let identity = |same_file| Ok((same_file, locked.identity(InodeNumbers::ByFileSystem)?));
+    let (same_file, file) = match locked.same_file().and_then(identity) {
+        Ok(identity) => identity,
         Err(error) => return (TakeOutcome::Fault(fault_of(&error)), None),
     };
     match locked.read_record(VmLockRecord::FILE) {
-        Ok(record) => (TakeOutcome::Locked { record, same_file }, Some(locked)),
+        Ok(record) => (TakeOutcome::Locked { record, same_file, file }, Some(locked)),
         Err(fault) => (TakeOutcome::Fault(fault), None),
     }
 }

@@ -128,6 +128,8 @@ pub(crate) enum OrderOutcome {
     Busy,
     Fault,
     StartFailed { epoch: VmEpoch },
+    EpochTooLow { found: VmEpoch, least: VmEpoch },
+    OtherFile,
 }
 
 impl OrderOutcome {
@@ -145,6 +147,8 @@ impl OrderOutcome {
             Self::Busy => RefusedOrder::Busy,
             Self::Fault => RefusedOrder::Fault(StorageFault::Unknown),
             Self::StartFailed { epoch } => RefusedOrder::StartFailed { epoch },
+            Self::EpochTooLow { found, least } => RefusedOrder::EpochTooLow { found, least },
+            Self::OtherFile => RefusedOrder::OtherFile,
         })
     }
 }
@@ -162,6 +166,8 @@ impl From<RefusedOrder> for OrderOutcome {
             RefusedOrder::Busy => Self::Busy,
             RefusedOrder::Fault(_) => Self::Fault,
             RefusedOrder::StartFailed { epoch } => Self::StartFailed { epoch },
+            RefusedOrder::EpochTooLow { found, least } => Self::EpochTooLow { found, least },
+            RefusedOrder::OtherFile => Self::OtherFile,
         }
     }
 }

@@ -16,6 +16,17 @@ pub enum RefusedOrder {
         /// The recorded epoch.
         found: VmEpoch,
     },
+    /// The lock record has a lower epoch than its instances have reached: the lock file was made anew or restored,
+    /// and the virtual machine may run under the lock of the first.
+    EpochTooLow {
+        /// The recorded epoch.
+        found: VmEpoch,
+        /// The least that would do.
+        least: VmEpoch,
+    },
+    /// The lock record was written to another file than the one at its path: the lock file was restored from a copy,
+    /// and the virtual machine may run under the lock of the first.
+    OtherFile,
     /// The record says that it was cleanly switched off.
     CleanlyOff,
     /// The record says that it moved to another datastore.
@@ -296,6 +307,10 @@ impl fmt::Display for RefusedOrder {
         match self {
             Self::LockHeld => f.write_str("its lock is held"),
             Self::EpochMismatch { found } => write!(f, "its record is at {found}"),
+            Self::EpochTooLow { found, least } => {
+                write!(f, "its record is at {found}, and it has reached {least}: its lock file was replaced")
+            }
+            Self::OtherFile => f.write_str("its record belongs to another file: its lock file was replaced"),
             Self::CleanlyOff => f.write_str("its record says cleanly off"),
             Self::Moved => f.write_str("its record says moved"),
             Self::NotStartable => f.write_str("its record does not allow a start"),

@@ -328,6 +328,8 @@ const fn blames_target(refused: RefusedOrder) -> bool {
         | RefusedOrder::StartFailed { .. } => true,
         RefusedOrder::LockHeld
         | RefusedOrder::EpochMismatch { .. }
+        | RefusedOrder::EpochTooLow { .. }
+        | RefusedOrder::OtherFile
         | RefusedOrder::CleanlyOff
         | RefusedOrder::Moved
         | RefusedOrder::OldTerm => false,

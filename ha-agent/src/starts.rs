@@ -177,6 +177,8 @@ fn result_of(ended: Ended) -> Result<VmEpoch, RefusedOrder> {
         Ended::Fault(fault) => RefusedOrder::Fault(fault),
         Ended::Refused(refused) => match refused {
             RefusedStart::EpochMismatch { found } => RefusedOrder::EpochMismatch { found },
+            RefusedStart::EpochTooLow { found, least } => RefusedOrder::EpochTooLow { found, least },
+            RefusedStart::OtherFile { .. } => RefusedOrder::OtherFile,
             RefusedStart::CleanlyOff => RefusedOrder::CleanlyOff,
             RefusedStart::Moved { .. } => RefusedOrder::Moved,
             RefusedStart::HandingOver

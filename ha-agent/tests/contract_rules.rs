@@ -19,8 +19,8 @@ use ha_core::operation::{
 };
 use ha_core::wire::{Channel, FrameKind};
 use ha_core::{
-    Capability, DatastoreId, FileKind, FileName, Instant, MachineId, Random, Round, StorageCompletion,
-    StorageFault, StorageRequest, Term, VmCompletion, VmDriverReport, VmRequest,
+    Capability, DatastoreId, FileIdentity, FileKind, FileName, Instant, MachineId, Random, Round,
+    StorageCompletion, StorageFault, StorageRequest, Term, VmCompletion, VmDriverReport, VmRequest,
 };
 use ha_datastore::format::{Geometry, VmLockRecord, file_size};
 
@@ -136,7 +136,11 @@ impl World {
                 let record = self.read(random, &file, (0, VmLockRecord::FILE), ending);
                 VmCompletion::TakeLock(token.complete(match record {
                     _ if now > not_after => TakeOutcome::Expired,
-                    Ok(record) => TakeOutcome::Locked { record, same_file: ending == Ending::Well },
+                    Ok(record) => {
+                        let file =
+                            FileIdentity::new(if ending == Ending::Well { 1 } else { random.below(3) });
+                        TakeOutcome::Locked { record, same_file: ending == Ending::Well, file }
+                    }
                     Err(_) if random.below(2) == 0 => TakeOutcome::Held,
                     Err(fault) => TakeOutcome::Fault(fault),
                 }))

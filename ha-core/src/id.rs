@@ -3,6 +3,7 @@
 mod acknowledged;
 mod cluster;
 mod datastore;
+mod file;
 mod host;
 mod identity;
 mod moid;
@@ -13,6 +14,7 @@ mod vm;
 pub use acknowledged::Acknowledged;
 pub use cluster::{BootId, ClusterId, Incarnation};
 pub use datastore::DatastoreId;
+pub use file::FileIdentity;
 pub use host::HostId;
 pub use identity::Identity;
 pub use moid::Moid;

@@ -68,8 +68,8 @@ pub use counter::Counter;
 pub use deadline::Deadline;
 pub use evidence::{DatastoreEvidence, Evidence, HostState, Strength, Verdict};
 pub use id::{
-    Acknowledged, BootId, ClusterId, ConfigPath, DatastoreId, HostId, Identity, Incarnation, Moid,
-    ParseError, Round, Term, VmEpoch, VmId, VmUuid,
+    Acknowledged, BootId, ClusterId, ConfigPath, DatastoreId, FileIdentity, HostId, Identity, Incarnation,
+    Moid, ParseError, Round, Term, VmEpoch, VmId, VmUuid,
 };
 pub use limits::Limits;
 pub use machine::{Effects, Machine};

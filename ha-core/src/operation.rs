@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Instant, Operation, StorageFault};
+use crate::{FileIdentity, Instant, Operation, StorageFault};
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident($text:literal) -> $outcome:ty;)*) => {$(
@@ -95,6 +95,9 @@ pub enum TakeOutcome {
         record: Bytes,
         /// Whether the locked file's device and inode are still those of its path.
         same_file: bool,
+        /// Which file is locked, by the descriptor that carries the lock. `None` where another host could see
+        /// another number for the same file.
+        file: Option<FileIdentity>,
     },
     /// Somebody else holds it; found so three times within 20 ms. No holder is left.
     Held,
@@ -113,6 +116,9 @@ pub enum ShareOutcome {
         record: Bytes,
         /// Whether the locked file's device and inode are still those of its path.
         same_file: bool,
+        /// Which file is locked, by the descriptor that carries the lock. `None` where another host could see
+        /// another number for the same file.
+        file: Option<FileIdentity>,
     },
     /// The virtual machine does not run here at that epoch, or not under its lock. No holder is left.
     NotRunning,

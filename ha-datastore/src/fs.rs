@@ -55,4 +55,4 @@ pub use file_system::FileSystem;
 pub use mount::{Mount, OpenError};
 pub use paths::path_of;
 pub use storage::FsStorage;
-pub use vm_lock_file::{LockTry, VmLockFile, keep_across_exec};
+pub use vm_lock_file::{InodeNumbers, LockTry, VmLockFile, keep_across_exec};

@@ -6,7 +6,7 @@
 //! | [`RecordChange`] | stopped on purpose | running here | cleanly off |
 //! | | live migration, at the source: begin | running here | handing over |
 //! | | the same: take it back | handing over from here | running here |
-//! | | its folder was moved by hand: adopt it | free, cleanly off, of another home | the same, of this home |
+//! | | moved or restored by hand: adopt it | free, cleanly off, of another home or file | the same, of this one |
 //! | [`Incoming`] | live migration, at the target | handing over to here | running, epoch raised |
 //! | [`Relocation`] | move to another home while off | free, cleanly off | moved; the new home: the same as before |
 //!
@@ -59,19 +59,46 @@
 //! the first. Each record names its own home, and what was copied names that of the first: nothing starts from it
 //! and nothing but [`Change::Adopt`] is written to it.
 //!
+//! # Lock files that were unlinked
+//!
+//! A lock file that is unlinked while the machine runs, and made anew or restored at the very same path, is another
+//! file with another lock, so winning it proves nothing either. Two numbers tell:
+//!
+//! * **Which file.** Whoever writes a record names in it the file whose lock it has ([`FileIdentity`]), and every job
+//!   compares that with the file whose lock it got. Bytes that were put back name the first file: refused
+//!   ([`RefusedStart::OtherFile`]), for a restart, for a person's start, for a migration's target and for a move.
+//!   While the machine runs it keeps the first file open, so the file system gives that number to no other.
+//! * **Which epoch.** A file made anew names no file yet, but is at epoch zero. A restart names its epoch exactly, and
+//!   a person's start the highest that is known where it is asked for ([`RefusedStart::EpochTooLow`]).
+//!
+//! A host that cannot tell which file it has, because its file system's inode numbers may differ from those of another
+//! host, writes *unknown*, and unknown is compared with nothing. So no restart is refused only because hosts know
+//! different things; what such a record does not prevent is listed below.
+//!
+//! A person's restore from a backup goes on like a folder moved by hand: [`Change::Adopt`] binds a record that says
+//! *free* or *cleanly off* to the file that it lies in now. In the place of one that says anything else, or of one that
+//! is too old, the lock file is made anew, at the epoch that the record says or the refusal names, whichever is higher
+//! ([`VmLockRecord::renewed`]).
+//!
+//! [`FileIdentity`]: ha_core::FileIdentity
+//! [`VmLockRecord::renewed`]: crate::format::VmLockRecord::renewed
+//!
 //! # Not covered
 //!
 //! * The decay of the newest slot long after it was written. The older record then stands for it, and its epoch
 //!   may be one lower; an order that names the epoch of the instance it replaces is refused by that.
 //! * The storage migration of a running machine.
-//! * A lock file unlinked while the machine runs, and made anew or restored at the very same path: it has another
-//!   lock, and nothing in its bytes says so. A restart is kept out by its epoch if the file is new, but not if its
-//!   old bytes were restored; a person's start of a *free* record is not kept out, nor of a *running* one where the
-//!   datastore fences. The host that runs the machine sees that the path names another file than it has locked, and
-//!   then the machine runs outside HA; but a start may come before it looks.
+//! * Of lock files that were unlinked while the machine runs: one restored from bytes that name no file, because their
+//!   writer could not tell; one whose number the file system gave out again although the first is still open, as an
+//!   NFS server may that does not keep a client's open files, or one of another file system that was mounted in its
+//!   place with the same number, such as a snapshot; and one made anew, where nobody who is asked for a start has heard
+//!   of the epoch: a person's start then takes any, and a restart expects the one that its master read. The host that
+//!   runs the machine sees that the path names another file than it has locked, and then the machine runs outside HA;
+//!   but a start may come before it looks.
 //! * A person's word that is not true: a folder copied while the machine was off and *adopted*
-//!   ([`Change::Adopt`]) although the first one is still there, or a new lock file made for the same machine in a
-//!   second folder. Whoever registers a copy with a hypervisor gives it a uuid of its own.
+//!   ([`Change::Adopt`]) although the first one is still there, a lock file restored or made anew, and adopted or given
+//!   a high epoch, although the machine runs, or a new lock file made for the same machine in a second folder.
+//!   Whoever registers a copy with a hypervisor gives it a uuid of its own.
 
 mod change;
 mod desk;

@@ -13,7 +13,9 @@ use common::vm_subject::{start_outcome, vm_facts, vm_stray, write_outcome};
 use common::{CLUSTER, Disk, GEOMETRY, HOME, TIMING, host, identity, machine, ms, term, uuid, vm};
 use ha_core::contract::{self, Ending, Facts, Subject};
 use ha_core::operation::{ShareOutcome, StopOutcome, TakeOutcome};
-use ha_core::{HolderId, Incarnation, Instant, Random, StorageFault, VmCompletion, VmEpoch, VmRequest};
+use ha_core::{
+    FileIdentity, HolderId, Incarnation, Instant, Random, StorageFault, VmCompletion, VmEpoch, VmRequest,
+};
 use ha_datastore::format::{ListEntry, MarkerState, PoweronRecord, Protection, VmLockRecord};
 use ha_datastore::vm_lock::StartExpectation;
 use ha_datastore::{
@@ -307,7 +309,7 @@ impl Subject for Starting {
 
     fn make(seed: u64, now: Instant) -> VmLock {
         let expect = match seed % 3 {
-            0 => StartExpectation::PowerOn { fences: seed.is_multiple_of(2) },
+            0 => StartExpectation::PowerOn { fences: seed.is_multiple_of(2), at_least: VmEpoch::ZERO },
             1 => StartExpectation::Exactly(VmEpoch::new(0)),
             _ => StartExpectation::Exactly(VmEpoch::new(9)),
         };
@@ -342,10 +344,12 @@ impl Subject for Starting {
                     Ending::Fault => TakeOutcome::Fault(StorageFault::Io),
                     Ending::Junk => {
                         let record = garble(random, Bytes::copy_from_slice(&self.record));
-                        TakeOutcome::Locked { record, same_file: random.below(2) == 0 }
+                        let file = FileIdentity::new(random.below(3));
+                        TakeOutcome::Locked { record, same_file: random.below(2) == 0, file }
                     }
                     Ending::Well => {
-                        TakeOutcome::Locked { record: Bytes::copy_from_slice(&self.record), same_file: true }
+                        let record = Bytes::copy_from_slice(&self.record);
+                        TakeOutcome::Locked { record, same_file: true, file: FileIdentity::new(1) }
                     }
                 }))
             }

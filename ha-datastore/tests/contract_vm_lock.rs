@@ -11,8 +11,8 @@ use ha_core::contract::{self, Ending, Facts, Subject};
 use ha_core::operation::{ShareOutcome, StopOutcome, TakeOutcome};
 use ha_core::record::Generation;
 use ha_core::{
-    DatastoreId, HolderId, HostId, Incarnation, Instant, Random, StorageFault, VmCompletion, VmEpoch, VmId,
-    VmRequest,
+    DatastoreId, FileIdentity, HolderId, HostId, Incarnation, Instant, Random, StorageFault, VmCompletion,
+    VmEpoch, VmId, VmRequest,
 };
 use ha_datastore::format::{VmLockRecord, VmLockState};
 use ha_datastore::vm_lock::{
@@ -34,7 +34,12 @@ impl Driver {
         Self { record: slots.concat() }
     }
 
-    fn read(&self, random: &mut Random, home: DatastoreId, ending: Ending) -> (Bytes, bool) {
+    fn read(
+        &self,
+        random: &mut Random,
+        home: DatastoreId,
+        ending: Ending,
+    ) -> (Bytes, bool, Option<FileIdentity>) {
         let zeros = vec![0; 8_192];
         let mut bytes = if home == DatastoreId::new(2) { zeros } else { self.record.clone() };
         if ending == Ending::Junk {
@@ -46,7 +51,9 @@ impl Driver {
                 _ => bytes.rotate_left(at),
             }
         }
-        (Bytes::from(bytes), ending == Ending::Well || random.below(2) == 0)
+        let well = ending == Ending::Well;
+        let file = FileIdentity::new(if well { 1 } else { random.below(3) });
+        (Bytes::from(bytes), well || random.below(2) == 0, file)
     }
 
     fn carry(
@@ -59,21 +66,21 @@ impl Driver {
         let io = StorageFault::Io;
         Some(match request {
             VmRequest::TakeLock { token, vm, not_after, .. } => {
-                let (record, same_file) = self.read(random, vm.home(), ending);
+                let (record, same_file, file) = self.read(random, vm.home(), ending);
                 VmCompletion::TakeLock(token.complete(match ending {
                     _ if now > not_after => TakeOutcome::Expired,
                     Ending::Fault if random.below(2) == 0 => TakeOutcome::Held,
                     Ending::Fault => TakeOutcome::Fault(io),
-                    Ending::Well | Ending::Junk => TakeOutcome::Locked { record, same_file },
+                    Ending::Well | Ending::Junk => TakeOutcome::Locked { record, same_file, file },
                 }))
             }
             VmRequest::ShareLock { token, vm, not_after, .. } => {
-                let (record, same_file) = self.read(random, vm.home(), ending);
+                let (record, same_file, file) = self.read(random, vm.home(), ending);
                 VmCompletion::ShareLock(token.complete(match ending {
                     _ if now > not_after => ShareOutcome::Expired,
                     Ending::Fault if random.below(2) == 0 => ShareOutcome::NotRunning,
                     Ending::Fault => ShareOutcome::Fault(io),
-                    Ending::Well | Ending::Junk => ShareOutcome::Shared { record, same_file },
+                    Ending::Well | Ending::Junk => ShareOutcome::Shared { record, same_file, file },
                 }))
             }
             VmRequest::WriteRecord { token, not_after, .. } => {

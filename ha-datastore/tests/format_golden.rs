@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use common::golden::compare as golden;
 use common::{CLUSTER, GEOMETRY, host, identity, moved_to, new_home, term, uuid, vm};
 use ha_core::record::{Generation, PairState};
-use ha_core::{Incarnation, Instant, VmEpoch};
+use ha_core::{FileIdentity, Incarnation, Instant, VmEpoch};
 use ha_datastore::format::{
     HeartbeatRecord, ListEntry, ListOwnerRecord, ListState, MarkerState, OrderId, OwnerState, PowerOffMarker,
     PoweronRecord, ProbeNonce, ProbeRecord, ProtectedList, Protection, RestartIntent, VmLockRecord,
@@ -139,10 +139,12 @@ fn probe() {
 
 #[test]
 fn vm_lock() {
-    let record = |state| VmLockRecord::of(&vm(5), VmEpoch::new(17), state);
+    let file = FileIdentity::new(10_010_728);
+    let record = |state| VmLockRecord { file, ..VmLockRecord::of(&vm(5), VmEpoch::new(17), state) };
     let running = VmLockState::Running { host: host(7), incarnation: Incarnation::new(3) };
     let seal = |state, number| record(state).seal(&identity(7, 3), generation(number));
-    let file = [seal(VmLockState::Free, 8), seal(running, 9)].concat();
+    let untold = VmLockRecord { file: None, ..record(VmLockState::Free) };
+    let file = [untold.seal(&identity(7, 3), generation(8)), seal(running, 9)].concat();
     let bytes = golden("ha-lock", &file);
     assert_eq!(newest(VmLockRecord::read(&bytes, CLUSTER)), (9, record(running)));
     for state in [
@@ -158,7 +160,8 @@ fn vm_lock() {
 
 #[test]
 fn a_migrating_vm_lock() {
-    let record = |state| VmLockRecord::of(&vm(5), VmEpoch::new(17), state);
+    let file = FileIdentity::new(10_010_728);
+    let record = |state| VmLockRecord { file, ..VmLockRecord::of(&vm(5), VmEpoch::new(17), state) };
     let running = VmLockState::Running { host: host(7), incarnation: Incarnation::new(3) };
     let leaving = VmLockState::HandingOver { target: host(8), within: Duration::from_secs(30) };
     let seal = |state, number| record(state).seal(&identity(7, 3), generation(number));
@@ -170,7 +173,8 @@ fn a_migrating_vm_lock() {
 #[test]
 fn a_moved_vm_lock() {
     let state = moved_to(&new_home(5), true);
-    let record = VmLockRecord::of(&vm(5), VmEpoch::new(17), state);
+    let file = FileIdentity::new(10_010_728);
+    let record = VmLockRecord { file, ..VmLockRecord::of(&vm(5), VmEpoch::new(17), state) };
     let seal = |number| record.seal(&identity(7, 3), generation(number));
     let file = [seal(12), seal(11)].concat();
     let bytes = golden("ha-lock-moved", &file);

@@ -13,7 +13,7 @@ use common::golden::{dump, load};
 use common::owner::Owner;
 use common::{CLUSTER, Disk, GEOMETRY, LOGGED, at, host, new_home, term, uuid, vm};
 use ha_core::record::{Generation, RecordKind};
-use ha_core::{BootId, DatastoreId, FileKind, Identity, Incarnation, Instant, VmEpoch, VmId};
+use ha_core::{BootId, DatastoreId, FileIdentity, FileKind, Identity, Incarnation, Instant, VmEpoch, VmId};
 use ha_datastore::format::local::{
     ClusterConfig, ConfigVersion, FdmConfig, HostList, LocalFile, LocalRecord, VmMetadata,
 };
@@ -179,16 +179,22 @@ fn vm_locks() {
         (VmLockState::CleanlyOff, 5, 0, 0),
     ];
     for (state, number, who, what) in states {
-        let lock = VmLockRecord::of(&vm(5), VmEpoch::new(6), state).seal(&writer(), Generation::FIRST);
-        let fields = vec![
+        let record = VmLockRecord::of(&vm(5), VmEpoch::new(6), state);
+        let lock = record.seal(&writer(), Generation::FIRST);
+        let mut fields = vec![
             ("machine", vec![5; 16]),
             ("epoch", u64s(6)),
             ("state", u32s(number)),
             ("who", u32s(who)),
             ("what", u64s(what)),
             ("home", u64s(home_sum(1))),
+            ("file", u64s(0)),
         ];
-        check("### 6, VM lock (48 bytes)", payload(&lock), &[], fields);
+        check("### 6, VM lock (56 bytes)", payload(&lock), &[], fields.clone());
+        let told = VmLockRecord { file: FileIdentity::new(13), ..record }.seal(&writer(), Generation::FIRST);
+        fields.pop();
+        fields.push(("file", u64s(13)));
+        check("### 6, VM lock (56 bytes)", payload(&told), &[], fields);
     }
     let rows = table("### 6, VM lock");
     assert_eq!(rows[2][3], "1 free, 2 running, 3 handing over, 4 moved, 5 cleanly off");

@@ -96,7 +96,7 @@ fn probes() {
 
 #[test]
 fn lock_records() {
-    let good = attack(RecordKind::VmLock, 56, 0, |file| VmLockRecord::read(file, CLUSTER));
+    let good = attack(RecordKind::VmLock, 64, 0, |file| VmLockRecord::read(file, CLUSTER));
     assert!(good > ENOUGH, "{good}");
 }
 

@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -16,12 +17,12 @@ use std::thread;
 use fs_common::{DATASTORE, LATER, TempDir};
 use ha_core::operation::{StartOutcome, TakeOutcome};
 use ha_core::{
-    BootId, ClusterId, FileKind, HolderId, HostId, Identity, Incarnation, Machine, MachineId, VmCompletion,
-    VmEpoch, VmId, VmRequest, VmUuid,
+    BootId, ClusterId, FileIdentity, FileKind, HolderId, HostId, Identity, Incarnation, Machine, MachineId,
+    VmCompletion, VmEpoch, VmId, VmRequest, VmUuid,
 };
 use ha_datastore::VmLock;
 use ha_datastore::format::{VmLockRecord, VmLockState};
-use ha_datastore::fs::{LockTry, VmLockFile, boot_clock, fault_of, layout};
+use ha_datastore::fs::{InodeNumbers, LockTry, VmLockFile, boot_clock, fault_of, layout};
 use ha_datastore::vm_lock::{Ended, Event, Input, Output, RefusedStart, StartExpectation, VmLockConfig};
 
 const CLUSTER_ID: ClusterId = ClusterId::from_bytes([0xc1; 16]);
@@ -82,9 +83,11 @@ fn start(
                     Ok(LockTry::Locked(file)) => {
                         meanwhile();
                         let same_file = file.same_file().unwrap();
+                        // One host, so its numbers are the same on any file system.
+                        let identity = file.identity(InodeNumbers::SameEverywhere).unwrap();
                         let record = file.read_record(VmLockRecord::FILE).unwrap();
                         held = Some(file);
-                        TakeOutcome::Locked { record, same_file }
+                        TakeOutcome::Locked { record, same_file, file: identity }
                     }
                     Ok(LockTry::Held) => TakeOutcome::Held,
                     Ok(LockTry::Expired) => TakeOutcome::Expired,
@@ -116,7 +119,13 @@ fn start(
 }
 
 fn power_on(temp: &TempDir, vm: &VmId) -> (Ended, Option<RunningVm>) {
-    start(temp, vm, StartExpectation::PowerOn { fences: true }, "exec sleep 600", || ())
+    start(
+        temp,
+        vm,
+        StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO },
+        "exec sleep 600",
+        || (),
+    )
 }
 
 fn started(epoch: u64) -> Ended {
@@ -147,7 +156,8 @@ fn a_machine_that_forks_twice_keeps_its_lock_until_its_last_process_has_ended() 
     create(&temp, &vm);
     // The grandchild lives on after both of its parents; it has the descriptor 0 of all of them.
     let script = "(sh -c 'sleep 60 <&3 >/dev/null & echo $!' 3<&0) ; exit 0";
-    let (ended, shell) = start(&temp, &vm, StartExpectation::PowerOn { fences: true }, script, || ());
+    let (ended, shell) =
+        start(&temp, &vm, StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO }, script, || ());
     assert_eq!(ended, started(1));
     let mut shell = shell.unwrap();
     let mut line = String::new();
@@ -186,7 +196,7 @@ fn a_copied_folder_is_another_machine_or_none() {
     fs::create_dir(copied_lock.parent().unwrap()).unwrap();
     fs::copy(&lock, &copied_lock).unwrap();
     for fences in [false, true] {
-        let by_a_person = StartExpectation::PowerOn { fences };
+        let by_a_person = StartExpectation::PowerOn { fences, at_least: VmEpoch::ZERO };
         assert_eq!(start(&temp, &copy, by_a_person, "", || ()).0, Ended::Refused(RefusedStart::OtherHome));
     }
     // As a machine of its own, with a new uuid, it needs a record of its own.
@@ -225,14 +235,57 @@ fn a_lock_file_made_anew_under_a_running_machine_does_not_let_a_restart_in() {
     let found = VmEpoch::ZERO;
     let refused = Ended::Refused(RefusedStart::EpochMismatch { found });
     assert_eq!(start(&temp, &vm, restart, "", || ()).0, refused);
+    // Nor a person who knows the epoch that was reached; nobody else can tell it from a machine never started.
+    let by_a_person = |at_least| StartExpectation::PowerOn { fences: true, at_least: VmEpoch::new(at_least) };
+    let too_low = RefusedStart::EpochTooLow { found, least: VmEpoch::new(1) };
+    assert_eq!(start(&temp, &vm, by_a_person(1), "", || ()).0, Ended::Refused(too_low));
     assert_eq!(record(&lock, &vm).state, VmLockState::Free, "nothing was written");
     // And the driver sees that the running machine no longer holds the file at its path, which suspends restarts.
     let open = fs::metadata(format!("/proc/{holder}/fd/0")).unwrap();
-    let same = |a: &fs::Metadata, b: &fs::Metadata| {
-        use std::os::unix::fs::MetadataExt as _;
-        (a.dev(), a.ino()) == (b.dev(), b.ino())
-    };
+    let same = |a: &fs::Metadata, b: &fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
     assert!(!same(&open, &fs::metadata(&lock).unwrap()));
+}
+
+/// The same with the bytes of the first file put back: the record says what it said, and its epoch is the right one.
+/// Only the number of the file tells it from the first.
+#[test]
+fn a_lock_file_restored_under_a_running_machine_lets_nobody_in() {
+    let temp = TempDir::new();
+    let vm = named(1, "web/web.vmx");
+    let lock = create(&temp, &vm);
+    let (ended, running) = power_on(&temp, &vm);
+    assert_eq!(ended, started(1));
+    let recorded = record(&lock, &vm).file;
+    assert_eq!(recorded, FileIdentity::new(fs::metadata(&lock).unwrap().ino()), "the start named its file");
+    let backup = fs::read(&lock).unwrap();
+    fs::remove_file(&lock).unwrap();
+    fs::write(&lock, &backup).unwrap();
+    let locked = FileIdentity::new(fs::metadata(&lock).unwrap().ino()).unwrap();
+    let other = Ended::Refused(RefusedStart::OtherFile { recorded: recorded.unwrap(), locked });
+    let restart = StartExpectation::Exactly(VmEpoch::new(1));
+    let by_a_person = |at_least| StartExpectation::PowerOn { fences: true, at_least: VmEpoch::new(at_least) };
+    for expect in [restart, by_a_person(0), by_a_person(1)] {
+        assert_eq!(start(&temp, &vm, expect, "", || ()).0, other);
+    }
+    // Renamed over, as editors and backups do, it is another file as well.
+    let aside = lock.with_extension("restored");
+    fs::write(&aside, &backup).unwrap();
+    fs::rename(&aside, &lock).unwrap();
+    let found = start(&temp, &vm, restart, "", || ()).0;
+    assert!(matches!(found, Ended::Refused(RefusedStart::OtherFile { .. })), "{found:?}");
+    assert_eq!(fs::read(&lock).unwrap(), backup, "nothing was written");
+
+    // Written over in place it is the same file with the same lock, which the machine holds.
+    let temp = TempDir::new();
+    let lock = create(&temp, &vm);
+    let (ended, same) = power_on(&temp, &vm);
+    assert_eq!(ended, started(1));
+    let backup = fs::read(&lock).unwrap();
+    fs::write(&lock, &backup).unwrap();
+    assert_eq!(start(&temp, &vm, restart, "", || ()).0, Ended::LockHeld);
+    drop((running, same));
+    let (ended, _again) = start(&temp, &vm, restart, "exec sleep 600", || ());
+    assert_eq!(ended, started(2), "and once it has ended, a restart wins it");
 }
 
 /// A share in the lock is a copy of the very descriptor: it keeps the lock after the machine's end, and its writes are

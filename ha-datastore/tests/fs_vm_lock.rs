@@ -7,12 +7,15 @@ mod fs_common;
 use core::time::Duration;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fs_common::*;
-use ha_core::{FileKind, StorageFault};
-use ha_datastore::fs::{LockTry, VmLockFile, boot_clock, fault_of, keep_across_exec, layout};
+use ha_core::{FileIdentity, FileKind, StorageFault};
+use ha_datastore::fs::{
+    FileSystem, InodeNumbers, LockTry, VmLockFile, boot_clock, fault_of, keep_across_exec, layout,
+};
 use rustix::io::{FdFlags, fcntl_getfd};
 
 /// A home with a lock file of two blocks.
@@ -29,6 +32,25 @@ fn lock(path: &Path) -> VmLockFile {
 
 fn is_held(path: &Path) -> bool {
     matches!(VmLockFile::open_and_lock(path, LATER).unwrap(), LockTry::Held)
+}
+
+/// On whichever file system this runs, the type decides, and the embedder's word overrules it.
+#[test]
+fn a_locked_file_is_named_by_its_inode_where_that_counts() {
+    let temp = TempDir::new();
+    let path = home(&temp);
+    let holder = lock(&path);
+    let inode = FileIdentity::new(fs::metadata(&path).unwrap().ino());
+    assert!(inode.is_some());
+    let counts = FileSystem::of(&path).unwrap().keeps_inode_numbers();
+    assert_eq!(holder.identity(InodeNumbers::ByFileSystem).unwrap(), inode.filter(|_| counts));
+    assert_eq!(holder.identity(InodeNumbers::SameEverywhere).unwrap(), inode);
+    assert_eq!(holder.identity(InodeNumbers::Differ).unwrap(), None);
+    // Of the locked file, not of whatever lies at its path by now.
+    fs::rename(&path, temp.path().join("aside")).unwrap();
+    fs::write(&path, [0; 8_192]).unwrap();
+    assert_eq!(holder.identity(InodeNumbers::SameEverywhere).unwrap(), inode);
+    assert_ne!(FileIdentity::new(fs::metadata(&path).unwrap().ino()), inode);
 }
 
 #[test]

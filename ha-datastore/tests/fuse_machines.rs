@@ -23,7 +23,7 @@ use ha_datastore::format::{
     ListEntry, ListOwnerRecord, OwnerState, PoweronRecord, ProtectedList, Protection, VmLockRecord,
     VmLockState, file_size,
 };
-use ha_datastore::fs::{LockTry, VmLockFile, boot_clock, fault_of, layout};
+use ha_datastore::fs::{InodeNumbers, LockTry, VmLockFile, boot_clock, fault_of, layout};
 use ha_datastore::ownership::{self, LostReason, OwnershipConfig};
 use ha_datastore::poweron_writer::{self, PoweronWriterConfig};
 use ha_datastore::vm_lock::{self, Ended, RefusedStart, StartExpectation, VmLockConfig};
@@ -275,8 +275,10 @@ impl Holder {
             Ok(LockTry::Locked(file)) => {
                 let record = file.read_record(VmLockRecord::FILE).unwrap();
                 let same_file = file.same_file().unwrap();
+                let identity = file.identity(InodeNumbers::ByFileSystem).unwrap();
+                assert_eq!(identity, None, "behind FUSE nobody knows");
                 self.file = Some(file);
-                TakeOutcome::Locked { record, same_file }
+                TakeOutcome::Locked { record, same_file, file: identity }
             }
             Ok(LockTry::Held) => TakeOutcome::Held,
             Ok(LockTry::Expired) => TakeOutcome::Expired,

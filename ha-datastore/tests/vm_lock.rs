@@ -19,8 +19,8 @@ use ha_datastore::vm_lock::{
 const HOLDER: HolderId = HolderId(4);
 const EPOCH: VmEpoch = VmEpoch::new(17);
 const EXACTLY: StartExpectation = StartExpectation::Exactly(EPOCH);
-const POWER_ON: StartExpectation = StartExpectation::PowerOn { fences: false };
-const POWER_ON_FENCED: StartExpectation = StartExpectation::PowerOn { fences: true };
+const POWER_ON: StartExpectation = StartExpectation::PowerOn { fences: false, at_least: VmEpoch::ZERO };
+const POWER_ON_FENCED: StartExpectation = StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO };
 const FREE: VmLockState = VmLockState::Free;
 const RUNNING: VmLockState =
     VmLockState::Running { host: ha_core::HostId::new(9), incarnation: Incarnation::new(1) };
@@ -75,7 +75,7 @@ fn taken(request: VmRequest, outcome: TakeOutcome) -> VmCompletion {
 }
 
 fn locked(request: VmRequest, file: Vec<u8>) -> VmCompletion {
-    taken(request, TakeOutcome::Locked { record: Bytes::from(file), same_file: true })
+    taken(request, TakeOutcome::Locked { record: Bytes::from(file), same_file: true, file: None })
 }
 
 fn written(request: VmRequest, outcome: Result<(), StorageFault>) -> VmCompletion {
@@ -220,7 +220,7 @@ fn a_lock_on_another_file_than_the_one_at_the_path_proves_nothing() {
     let mut lock = attempt(EXACTLY, 1);
     let take = one(&mut lock);
     let record = Bytes::from(file(FREE, EPOCH));
-    give(&mut lock, at(1), taken(take, TakeOutcome::Locked { record, same_file: false }));
+    give(&mut lock, at(1), taken(take, TakeOutcome::Locked { record, same_file: false, file: None }));
     assert_eq!(end(&mut lock), (Ended::Refused(RefusedStart::NotSameFile), true));
 }
 

@@ -87,10 +87,10 @@ fn end<E: PartialEq + core::fmt::Debug>(job: &mut impl Machine<Output = JobOutpu
 fn locked(request: VmRequest, record: Bytes, same_file: bool) -> Input {
     Input::Vm(match request {
         VmRequest::TakeLock { token, .. } => {
-            VmCompletion::TakeLock(token.complete(TakeOutcome::Locked { record, same_file }))
+            VmCompletion::TakeLock(token.complete(TakeOutcome::Locked { record, same_file, file: None }))
         }
         VmRequest::ShareLock { token, .. } => {
-            VmCompletion::ShareLock(token.complete(ShareOutcome::Shared { record, same_file }))
+            VmCompletion::ShareLock(token.complete(ShareOutcome::Shared { record, same_file, file: None }))
         }
         VmRequest::WriteRecord { .. }
         | VmRequest::Start { .. }

@@ -302,7 +302,10 @@ fn a_clean_stop_against_restarts() {
                 |world| change(world, Change::CleanOff),
             ),
             (|_| true, |world| start(world, 3, StartExpectation::Exactly(EPOCH))),
-            (|_| true, |world| start(world, 2, StartExpectation::PowerOn { fences: true })),
+            (
+                |_| true,
+                |world| start(world, 2, StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO }),
+            ),
         ],
         holds: sound,
         budgets: &[(1, 1)],
@@ -312,12 +315,44 @@ fn a_clean_stop_against_restarts() {
     assert!(ends.iter().any(|world| world.state() == VmLockState::CleanlyOff));
 }
 
+/// The machine runs on under the lock of a file that was unlinked, and a copy of its bytes lies at its path.
+fn restored() -> World {
+    let mut world = World::running();
+    let bytes = world.files[&Home::Old].clone();
+    world.remake(Home::Old, bytes);
+    world
+}
+
+#[test]
+fn a_lock_file_restored_while_it_runs_lets_nobody_in() {
+    let scenario = Scenario {
+        first: restored,
+        begins: &[
+            (|_| true, |world| start(world, 2, StartExpectation::Exactly(EPOCH))),
+            (
+                |_| true,
+                |world| start(world, 3, StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO }),
+            ),
+            (|_| true, |world| relocate(world, 4, Home::New)),
+        ],
+        holds: |world| {
+            assert!(world.running.keys().all(|it| *it == host(1)), "a second one runs");
+        },
+        budgets: &[(1, 1), (2, 0)],
+        every_blow_to: &[],
+    };
+    for world in scenario.search() {
+        let running = VmLockState::Running { host: host(1), incarnation: ha_core::Incarnation::new(1) };
+        assert_eq!(world.state(), running, "nothing was written");
+    }
+}
+
 #[test]
 fn a_folder_copied_while_it_runs_is_not_started_by_a_person() {
     let mut world = World::running();
     let copy = world.files[&Home::Old].clone();
     world.files.insert(Home::Aside, copy);
-    start_at(&mut world, 2, Home::Aside, StartExpectation::PowerOn { fences: true });
+    start_at(&mut world, 2, Home::Aside, StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO });
     carry_all(&mut world);
     let refused = End::Start(Ended::Refused(RefusedStart::OtherHome));
     assert_eq!(world.actors[0].end, Some(refused));
@@ -357,7 +392,17 @@ fn a_storage_migration_and_a_second_try_against_starts_at_both_homes() {
         begins: &[
             (|world| world.actors[0].end.is_some(), |world| relocate(world, 2, Home::New)),
             (|_| true, |world| start(world, 3, StartExpectation::Exactly(EPOCH))),
-            (|_| true, |world| start_at(world, 3, Home::New, StartExpectation::PowerOn { fences: true })),
+            (
+                |_| true,
+                |world| {
+                    start_at(
+                        world,
+                        3,
+                        Home::New,
+                        StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO },
+                    )
+                },
+            ),
         ],
         holds: |world| {
             sound(world);
@@ -390,7 +435,17 @@ fn a_storage_migration_that_was_cut_short_goes_on_to_no_other_folder() {
         begins: &[
             (|world| world.actors[0].end.is_some(), |world| relocate(world, 2, Home::Aside)),
             (|world| world.actors[0].end.is_some(), |world| relocate(world, 3, Home::New)),
-            (|_| true, |world| start_at(world, 3, Home::Aside, StartExpectation::PowerOn { fences: true })),
+            (
+                |_| true,
+                |world| {
+                    start_at(
+                        world,
+                        3,
+                        Home::Aside,
+                        StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO },
+                    )
+                },
+            ),
         ],
         holds: |world| {
             sound(world);

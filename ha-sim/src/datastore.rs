@@ -3,7 +3,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use ha_core::{FileName, HolderId, HostId, StorageFault};
+use ha_core::{FileIdentity, FileName, HolderId, HostId, StorageFault};
 
 /// Who holds a lock: one life of an agent, or a holder process on a host. Both end with their host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,20 +25,37 @@ impl Locker {
 pub(crate) struct Datastore {
     locks_bind: bool,
     files: BTreeMap<FileName, Vec<u8>>,
+    /// The number of each file. A path that is made anew names another file.
+    numbers: BTreeMap<FileName, u64>,
+    numbered: u64,
     locks: BTreeMap<FileName, Locker>,
 }
 
 impl Datastore {
     pub(crate) const fn new(locks_bind: bool) -> Self {
-        Self { locks_bind, files: BTreeMap::new(), locks: BTreeMap::new() }
+        Self {
+            locks_bind,
+            files: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            numbered: 0,
+            locks: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn create(&mut self, file: FileName, size: usize) {
-        self.files.entry(file).or_insert_with(|| vec![0; size]);
+        if !self.files.contains_key(&file) {
+            self.put(file, &vec![0; size]);
+        }
     }
 
     pub(crate) fn put(&mut self, file: FileName, bytes: &[u8]) {
+        self.numbered += 1;
+        self.numbers.insert(file.clone(), self.numbered);
         self.files.insert(file, bytes.to_vec());
+    }
+
+    pub(crate) fn identity(&self, file: &FileName) -> Option<FileIdentity> {
+        self.numbers.get(file).copied().and_then(FileIdentity::new)
     }
 
     pub(crate) fn write(&mut self, file: &FileName, offset: u64, bytes: &[u8]) -> Result<(), StorageFault> {

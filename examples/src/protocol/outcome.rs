@@ -1,8 +1,8 @@
 //! JSON forms of the outcomes that `ha-core` defines, which itself knows no JSON.
 
 use bytes::Bytes;
-use ha_core::StorageFault;
 use ha_core::operation::{StartOutcome, StopOutcome, TakeOutcome};
+use ha_core::{FileIdentity, StorageFault};
 use serde::{Deserialize, Serialize};
 
 use super::hex;
@@ -31,6 +31,8 @@ pub(super) enum Take {
         #[serde(with = "hex")]
         record: Bytes,
         same_file: bool,
+        #[serde(with = "file")]
+        file: Option<FileIdentity>,
     },
     Held,
     Expired,
@@ -52,6 +54,26 @@ pub(super) enum Stop {
     Stopped,
     NotHere,
     Unknown,
+}
+
+/// `Option<FileIdentity>`: the inode number, or null.
+mod file {
+    use super::FileIdentity;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+    pub(super) fn serialize<S: Serializer>(
+        file: &Option<FileIdentity>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        file.map(FileIdentity::inode).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<FileIdentity>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.and_then(FileIdentity::new))
+    }
 }
 
 /// `Result<(), StorageFault>`.

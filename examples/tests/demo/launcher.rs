@@ -107,7 +107,7 @@ impl Bench {
 
     /// Brings the virtual machine up.
     fn start(&self, agent: &mut Agent) {
-        let TakeOutcome::Locked { record, same_file } = agent.take(self, soon()) else {
+        let TakeOutcome::Locked { record, same_file, file: _ } = agent.take(self, soon()) else {
             panic!("not locked")
         };
         assert!(same_file);

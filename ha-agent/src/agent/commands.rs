@@ -1,6 +1,6 @@
 //! What a manager or an operator asks for.
 
-use ha_core::{Instant, Machine, StorageFault, VmId, VmUuid};
+use ha_core::{Instant, Machine, StorageFault, VmEpoch, VmId, VmUuid};
 use ha_datastore::ListChange;
 use ha_datastore::format::{ListEntry, Protection};
 use ha_datastore::vm_lock::StartExpectation;
@@ -65,7 +65,13 @@ impl Agent {
         }
         let not_after = now.after(self.config.timing.order_validity);
         let fences = self.fences(vm.home());
-        self.begin_start(now, vm, StartExpectation::PowerOn { fences }, asked, not_after);
+        self.begin_start(
+            now,
+            vm,
+            StartExpectation::PowerOn { fences, at_least: VmEpoch::ZERO },
+            asked,
+            not_after,
+        );
     }
 
     /// Only an instance that holds its lock, at the recorded epoch, can be protected, and only by the owner of

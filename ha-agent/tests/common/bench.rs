@@ -7,8 +7,8 @@ use ha_core::operation::{
     LockOutcome, LookOutcome, PingOutcome, ReadReply, ShareOutcome, StartOutcome, StopOutcome, TakeOutcome,
 };
 use ha_core::{
-    FileKind, FileName, HolderId, HostId, Instant, Machine, StorageCompletion, StorageFault, StorageRequest,
-    VmCompletion, VmDriverReport, VmEpoch, VmId, VmRequest, VmUuid,
+    FileIdentity, FileKind, FileName, HolderId, HostId, Instant, Machine, StorageCompletion, StorageFault,
+    StorageRequest, VmCompletion, VmDriverReport, VmEpoch, VmId, VmRequest, VmUuid,
 };
 use ha_datastore::format::{Geometry, VmLockRecord, file_size};
 
@@ -63,6 +63,8 @@ pub(crate) struct Bench {
     /// Every open stream, both ends.
     pub(crate) streams: BTreeMap<End, End>,
     pub(crate) files: BTreeMap<FileName, Vec<u8>>,
+    /// How often the file at a path was unlinked and made anew.
+    remade: BTreeMap<FileName, u64>,
     pub(crate) running: BTreeMap<(HostId, VmUuid), (VmEpoch, HolderId)>,
     pub(crate) double_runs: u64,
     /// Requests to these files are kept back.
@@ -94,6 +96,7 @@ impl Bench {
             sends: Vec::new(),
             streams: BTreeMap::new(),
             files: BTreeMap::new(),
+            remade: BTreeMap::new(),
             running: BTreeMap::new(),
             double_runs: 0,
             hold: BTreeSet::new(),
@@ -163,6 +166,19 @@ impl Bench {
         let record = VmLockRecord::initial(&identity(0), &vm);
         self.files.insert(lock_of(&vm), record.to_vec());
         vm
+    }
+
+    /// A person unlinks a virtual machine's lock file and makes it anew with these bytes. Whoever has the lock of the
+    /// first has it on a file that no path names any more.
+    pub(crate) fn remake_lock_file(&mut self, vm: &VmId, bytes: Vec<u8>) {
+        let file = lock_of(vm);
+        *self.remade.entry(file.clone()).or_default() += 1;
+        self.locks.remove(&file);
+        self.files.insert(file, bytes);
+    }
+
+    pub(crate) fn lock_file(&self, vm: &VmId) -> Vec<u8> {
+        self.files[&lock_of(vm)].clone()
     }
 
     pub(crate) fn master(&self) -> Option<HostId> {
@@ -494,7 +510,8 @@ impl Bench {
         match self.read(&file, 0, VmLockRecord::FILE) {
             Ok(record) => {
                 self.holders.insert((host, holder), vm);
-                TakeOutcome::Locked { record, same_file: true }
+                let number = 1 + self.remade.get(&file).copied().unwrap_or_default();
+                TakeOutcome::Locked { record, same_file: true, file: FileIdentity::new(number) }
             }
             Err(fault) => {
                 self.free(host, holder);

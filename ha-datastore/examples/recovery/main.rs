@@ -185,7 +185,7 @@ fn vm_lock() -> Result<(), Box<dyn Error>> {
     };
     title(&name);
     *disk.file(&name) = VmLockRecord::initial(&identity(1), &vm).to_vec();
-    attempt(&mut disk, 1, StartExpectation::PowerOn { fences: true })?;
+    attempt(&mut disk, 1, StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO })?;
     tell(&mut disk, "started once");
     disk.fail_in_next_write(&name, 100);
     let restart = StartExpectation::Exactly(VmEpoch::new(1));
@@ -217,7 +217,11 @@ fn start(
         let done = match request {
             VmRequest::TakeLock { token, .. } => {
                 let record = Bytes::copy_from_slice(disk.file(name));
-                VmCompletion::TakeLock(token.complete(TakeOutcome::Locked { record, same_file: true }))
+                VmCompletion::TakeLock(token.complete(TakeOutcome::Locked {
+                    record,
+                    same_file: true,
+                    file: None,
+                }))
             }
             VmRequest::WriteRecord { token, offset, bytes, .. } => {
                 // The holder reads back what it wrote; without power there is neither holder nor agent.

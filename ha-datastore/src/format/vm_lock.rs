@@ -5,7 +5,7 @@ use bytes::Bytes;
 use ha_core::record::{
     BLOCK, Generation, PairExpectation, PairState, RecordFault, RecordKind, Sealed, read_pair, seal_block,
 };
-use ha_core::{ClusterId, DatastoreId, HostId, Identity, Incarnation, VmEpoch, VmId, VmUuid};
+use ha_core::{ClusterId, DatastoreId, FileIdentity, HostId, Identity, Incarnation, VmEpoch, VmId, VmUuid};
 
 use super::cursor::{Reader, check, nanos};
 use super::geometry::slot_offset;
@@ -53,6 +53,9 @@ pub struct VmLockRecord {
     pub vm: VmUuid,
     /// Where the file is. A copy of it elsewhere still names the home that it was copied from.
     pub home: HomeSum,
+    /// Which file it was written to, as its writer saw that under the lock; `None` if it could not tell. A copy of
+    /// its bytes, or a file restored from them, still names the first one.
+    pub file: Option<FileIdentity>,
     /// Raised by each start, before it.
     pub epoch: VmEpoch,
     /// What is known of it.
@@ -93,12 +96,12 @@ impl VmLockRecord {
     /// The file, in bytes: both slots.
     pub const FILE: u32 = 2 * 4096;
 
-    const PAYLOAD: usize = 48;
+    const PAYLOAD: usize = 56;
 
-    /// What the file at the home of `vm` says.
+    /// What a file at the home of `vm` says, whichever file that is.
     #[must_use]
     pub fn of(vm: &VmId, epoch: VmEpoch, state: VmLockState) -> Self {
-        Self { vm: vm.uuid(), home: HomeSum::of(vm), epoch, state }
+        Self { vm: vm.uuid(), home: HomeSum::of(vm), file: None, epoch, state }
     }
 
     /// Where in the file the generation's slot begins, in bytes.
@@ -110,7 +113,15 @@ impl VmLockRecord {
     /// The whole file of a machine that is made known to HA: free, at epoch zero.
     #[must_use]
     pub fn initial(writer: &Identity, vm: &VmId) -> Bytes {
-        let record = Self::of(vm, VmEpoch::ZERO, VmLockState::Free);
+        Self::renewed(writer, vm, VmEpoch::ZERO)
+    }
+
+    /// The whole file made anew, by a person, for a machine that runs nowhere and whose lock file was lost: free, at
+    /// this epoch. Hosts that know of a higher one refuse it, and name that one
+    /// ([`RefusedStart::EpochTooLow`](crate::vm_lock::RefusedStart::EpochTooLow)).
+    #[must_use]
+    pub fn renewed(writer: &Identity, vm: &VmId, epoch: VmEpoch) -> Bytes {
+        let record = Self::of(vm, epoch, VmLockState::Free);
         let mut file = Vec::from(record.seal(writer, Generation::FIRST));
         file.resize(2 * Self::AREA, 0);
         Bytes::from(file)
@@ -132,7 +143,8 @@ impl VmLockRecord {
         payload[24..28].copy_from_slice(&state.to_le_bytes());
         payload[28..32].copy_from_slice(&who.to_le_bytes());
         payload[32..40].copy_from_slice(&what.to_le_bytes());
-        payload[40..].copy_from_slice(&self.home.with_flag(false).to_le_bytes());
+        payload[40..48].copy_from_slice(&self.home.with_flag(false).to_le_bytes());
+        payload[48..].copy_from_slice(&self.file.map_or(0, FileIdentity::inode).to_le_bytes());
         seal_block(RecordKind::VmLock, writer, generation, &payload)
     }
 
@@ -174,7 +186,7 @@ impl VmLockRecord {
         let vm = reader.uuid("virtual machine")?;
         let epoch = reader.epoch("epoch")?;
         let (state, who, what) = (reader.u32("state")?, reader.u32("who")?, reader.u64("what")?);
-        let home = reader.u64("home")?;
+        let (home, file) = (reader.u64("home")?, FileIdentity::new(reader.u64("file")?));
         reader.end()?;
         check(!HomeSum::flag(home), "home")?;
         let unused = |unused: bool| check(unused, "unused field");
@@ -190,6 +202,6 @@ impl VmLockRecord {
             5 => unused(who == 0 && what == 0).map(|()| VmLockState::CleanlyOff)?,
             0 | 6.. => return Err(RecordFault::BadContent { field: "state" }),
         };
-        Ok(Self { vm, home: HomeSum::from_field(home), epoch, state })
+        Ok(Self { vm, home: HomeSum::from_field(home), file, epoch, state })
     }
 }

@@ -77,6 +77,25 @@ impl FileSystem {
         }
     }
 
+    /// Whether every host that mounts it sees one file under the same inode number, for as long as the file is there.
+    ///
+    /// Not behind FUSE, 9p and SMB, where a client may make numbers up, and not on overlayfs, which may give a file
+    /// another number after the next mount. NFS gives out the server's number.
+    #[must_use]
+    pub const fn keeps_inode_numbers(self) -> bool {
+        match self {
+            Self::Ext
+            | Self::Xfs
+            | Self::Btrfs
+            | Self::Tmpfs
+            | Self::Nfs
+            | Self::Ceph
+            | Self::Gfs2
+            | Self::Ocfs2 => true,
+            Self::Overlayfs | Self::Smb | Self::Fuse | Self::NineP | Self::Other(_) => false,
+        }
+    }
+
     const fn from_statfs(found: &StatFs) -> Self {
         // The field is signed and as wide as a word; the number has 32 bits.
         Self::from_magic(found.f_type as u64 & 0xffff_ffff)
@@ -126,6 +145,18 @@ impl fmt::Display for FileSystem {
 mod tests {
     use super::*;
     use alloc::string::ToString as _;
+
+    #[test]
+    fn inode_numbers_count_only_where_all_hosts_see_the_same() {
+        let kept =
+            [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x6969, 0x00c3_6400, 0x0116_1970, 0x7461_636f];
+        for magic in kept {
+            assert!(FileSystem::from_magic(magic).keeps_inode_numbers(), "{magic:#x}");
+        }
+        for magic in [0x794c_7630, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x9fa0] {
+            assert!(!FileSystem::from_magic(magic).keeps_inode_numbers(), "{magic:#x}");
+        }
+    }
 
     #[test]
     fn shared_and_unknown_file_systems_are_not_local() {

@@ -1,16 +1,18 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use bytes::Bytes;
-use ha_core::{Instant, ReadFrom, StorageFault};
+use ha_core::{FileIdentity, Instant, ReadFrom, StorageFault};
 use rustix::io::FdFlags;
 
 use super::buffers::Buffers;
 use super::caching::Caching;
 use super::clock::boot_clock;
+use super::file_system::FileSystem;
 use super::flock::{self, TRIES, TRY_GAP};
 use super::{reader, writer};
 
@@ -24,6 +26,19 @@ use super::{reader, writer};
 pub struct VmLockFile {
     file: File,
     path: PathBuf,
+}
+
+/// Whether the inode number of a lock file says which file it is, on every host ([`FileIdentity`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InodeNumbers {
+    /// As the type of the file system has it ([`FileSystem::keeps_inode_numbers`]).
+    #[default]
+    ByFileSystem,
+    /// The embedder says that all hosts see the same, such as behind a FUSE file system that hands on the numbers of
+    /// its backend. If that is not so, a restart on another host is refused until a person adopts the file.
+    SameEverywhere,
+    /// The embedder says that they may differ, such as on NFS through servers that number one file differently.
+    Differ,
 }
 
 /// How a try at a virtual machine's lock ended.
@@ -71,6 +86,21 @@ impl VmLockFile {
     /// What the operating system answered; a missing file is no error, but `false`.
     pub fn same_file(&self) -> io::Result<bool> {
         flock::same_file(&self.file, &self.path)
+    }
+
+    /// Which file is locked, for the outcome of a [`TakeLock`](ha_core::VmRequest::TakeLock) or a share. `None` where
+    /// another host could see another inode number for it.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system answered.
+    pub fn identity(&self, numbers: InodeNumbers) -> io::Result<Option<FileIdentity>> {
+        let counts = match numbers {
+            InodeNumbers::ByFileSystem => FileSystem::of_file(&self.file)?.keeps_inode_numbers(),
+            InodeNumbers::SameEverywhere => true,
+            InodeNumbers::Differ => false,
+        };
+        if counts { Ok(FileIdentity::new(self.file.metadata()?.ino())) } else { Ok(None) }
     }
 
     /// The first `length` bytes of the file, as a crash would leave them ([`ReadFrom::Durable`]).

@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use ha_core::record::Sealed;
-use ha_core::{HostId, Identity, VmEpoch};
+use ha_core::{FileIdentity, HostId, Identity, VmEpoch};
 
 use super::examine::Unfit;
 use crate::format::{HomeSum, VmLockRecord, VmLockState};
@@ -20,9 +20,10 @@ pub enum Change {
     },
     /// The live migration was called off while it runs. The lock is shared with it.
     TakeBack,
-    /// A person has moved or renamed the folder by hand while the machine was off, and says that no other folder
-    /// of it is left: the record names this home from now on. Nothing else in it changes. Said of a *copy*, with
-    /// the first folder still there, it lets the machine be started at both; no record can tell that.
+    /// A person has moved or renamed the folder by hand, or restored it or its lock file from a copy, while the
+    /// machine was off, and says that no other folder or lock file of it is left in use: the record names this home
+    /// and this file from now on. Nothing else in it changes. Said of a *copy*, with the first folder still there,
+    /// it lets the machine be started at both; no record can tell that.
     Adopt,
 }
 
@@ -61,8 +62,9 @@ impl Change {
         epoch: VmEpoch,
         found: &Sealed<VmLockRecord>,
         home: HomeSum,
+        file: Option<FileIdentity>,
     ) -> Result<Option<VmLockRecord>, RefusedChange> {
-        let now = |state| Ok(Some(VmLockRecord { state, home, ..found.content }));
+        let now = |state| Ok(Some(VmLockRecord { state, home, file, ..found.content }));
         let state = found.content.state;
         let differs = Err(RefusedChange::Differs { found: state });
         if found.content.epoch != epoch {
@@ -108,8 +110,10 @@ impl Change {
                 | VmLockState::CleanlyOff => differs,
             },
             Self::Adopt => match state {
-                VmLockState::Free | VmLockState::CleanlyOff if found.content.home == home => Ok(None),
-                VmLockState::Free | VmLockState::CleanlyOff => now(state),
+                VmLockState::Free | VmLockState::CleanlyOff => {
+                    let is_so = (found.content.home, found.content.file) == (home, file);
+                    if is_so { Ok(None) } else { now(state) }
+                }
                 VmLockState::Running { .. } | VmLockState::HandingOver { .. } | VmLockState::Moved { .. } => {
                     differs
                 }

@@ -1,7 +1,7 @@
 use ha_core::record::{PairState, Sealed};
-use ha_core::{ClusterId, DatastoreId, VmEpoch, VmId};
+use ha_core::{ClusterId, DatastoreId, FileIdentity, VmEpoch, VmId};
 
-use super::examine::{Unfit, examine};
+use super::examine::{LockedFile, Unfit};
 use crate::format::{HomeSum, VmLockRecord, VmLockState};
 
 /// One of the two homes.
@@ -62,13 +62,9 @@ pub(super) struct Homes<'a> {
 
 impl Homes<'_> {
     /// The old record, if the machine may leave, or has left by an earlier try of the same move.
-    pub(super) fn may_leave(
-        &self,
-        file: &[u8],
-        same_file: bool,
-    ) -> Result<Sealed<VmLockRecord>, RefusedMove> {
-        let old = examine(file, same_file, self.cluster, self.from)
-            .map_err(|unfit| RefusedMove::Unfit(Side::Old, unfit))?;
+    pub(super) fn may_leave(&self, locked: LockedFile<'_>) -> Result<Sealed<VmLockRecord>, RefusedMove> {
+        let old =
+            locked.examine(self.cluster, self.from).map_err(|unfit| RefusedMove::Unfit(Side::Old, unfit))?;
         let VmLockRecord { epoch, state, .. } = old.content;
         if epoch != self.epoch || epoch.next() == epoch {
             return Err(RefusedMove::EpochMismatch { found: epoch });
@@ -86,49 +82,44 @@ impl Homes<'_> {
     }
 
     /// What the new home's lock file says of this move.
-    pub(super) fn may_arrive(
-        &self,
-        file: &[u8],
-        same_file: bool,
-        has_left: bool,
-    ) -> Result<Arrival, RefusedMove> {
-        let unfit = |unfit| Err(RefusedMove::Unfit(Side::New, unfit));
-        if !same_file {
-            return unfit(Unfit::NotSameFile);
+    pub(super) fn may_arrive(&self, locked: LockedFile<'_>, has_left: bool) -> Result<Arrival, RefusedMove> {
+        let unfit = |unfit| RefusedMove::Unfit(Side::New, unfit);
+        if !locked.same_file {
+            return Err(unfit(Unfit::NotSameFile));
         }
-        match VmLockRecord::read(file, self.cluster) {
+        match VmLockRecord::read(locked.record, self.cluster) {
             PairState::NeverWritten => Ok(Arrival::Open),
             // The first record of all was cut short. It is only ever written after the machine has left.
-            PairState::Corrupt { .. } if has_left && is_second_slot_zero(file) => Ok(Arrival::Open),
+            PairState::Corrupt { .. } if has_left && is_second_slot_zero(locked.record) => Ok(Arrival::Open),
             PairState::Valid { record } | PairState::Degraded { record, .. } => {
                 if record.content.vm != self.to.uuid() {
-                    unfit(Unfit::WrongVm)
-                } else if record.content.home != HomeSum::of(self.to) {
-                    unfit(Unfit::OtherHome)
-                } else if has_left && record.content.epoch > self.epoch {
+                    return Err(unfit(Unfit::WrongVm));
+                }
+                locked.check_place(&record.content, self.to).map_err(unfit)?;
+                if has_left && record.content.epoch > self.epoch {
                     Ok(Arrival::Done)
                 } else {
                     Err(RefusedMove::NewHomeInUse)
                 }
             }
-            PairState::Corrupt { .. } | PairState::Inconsistent { .. } => unfit(Unfit::Unreadable),
+            PairState::Corrupt { .. } | PairState::Inconsistent { .. } => Err(unfit(Unfit::Unreadable)),
         }
     }
 
-    /// The last record of the old home. Its epoch stays: it raises nothing, it ends.
-    pub(super) fn moved(&self, old: &VmLockRecord) -> VmLockRecord {
+    /// The last record of the old home, in this file of it. Its epoch stays: it raises nothing, it ends.
+    pub(super) fn moved(&self, old: &VmLockRecord, file: Option<FileIdentity>) -> VmLockRecord {
         let cleanly_off = match old.state {
             VmLockState::CleanlyOff => true,
             VmLockState::Moved { cleanly_off, .. } => cleanly_off,
             VmLockState::Free | VmLockState::Running { .. } | VmLockState::HandingOver { .. } => false,
         };
         let (home, sum) = (self.to.home(), HomeSum::of(self.to));
-        VmLockRecord { state: VmLockState::Moved { home, sum, cleanly_off }, ..*old }
+        VmLockRecord { file, state: VmLockState::Moved { home, sum, cleanly_off }, ..*old }
     }
 }
 
-/// The first record of the new home, above every epoch of the old one.
-pub(super) fn arrived(to: &VmId, moved: &VmLockRecord) -> VmLockRecord {
+/// The first record of the new home, in this file of it, above every epoch of the old one.
+pub(super) fn arrived(to: &VmId, file: Option<FileIdentity>, moved: &VmLockRecord) -> VmLockRecord {
     let state = match moved.state {
         VmLockState::Moved { cleanly_off: true, .. } => VmLockState::CleanlyOff,
         VmLockState::Moved { cleanly_off: false, .. }
@@ -137,7 +128,7 @@ pub(super) fn arrived(to: &VmId, moved: &VmLockRecord) -> VmLockRecord {
         | VmLockState::HandingOver { .. }
         | VmLockState::CleanlyOff => VmLockState::Free,
     };
-    VmLockRecord::of(to, moved.epoch.next(), state)
+    VmLockRecord { file, ..VmLockRecord::of(to, moved.epoch.next(), state) }
 }
 
 fn is_second_slot_zero(file: &[u8]) -> bool {

@@ -1,5 +1,5 @@
 use ha_core::record::Sealed;
-use ha_core::{DatastoreId, HostId, VmEpoch};
+use ha_core::{DatastoreId, FileIdentity, HostId, VmEpoch};
 
 use super::examine::Unfit;
 use super::lapse::LapsedHandOver;
@@ -10,11 +10,15 @@ use crate::format::{VmLockRecord, VmLockState};
 pub enum StartExpectation {
     /// A restart: exactly this epoch, and not switched off, moved or in migration.
     Exactly(VmEpoch),
-    /// A person's start: free or cleanly off, at whichever epoch. Where winning the lock proves that the old copy
-    /// can no longer write, also a record that says `running`: its start failed, or its host died unnoticed.
+    /// A person's start: free or cleanly off, at no lower epoch than is known of. Where winning the lock proves that
+    /// the old copy can no longer write, also a record that says `running`: its start failed, or its host died
+    /// unnoticed.
     PowerOn {
         /// Whether the datastore fences (F3, same kernel).
         fences: bool,
+        /// The highest epoch of the machine that the asker knows of; [`VmEpoch::ZERO`] if none. A record below it
+        /// is not the one that the instance of that epoch was started by.
+        at_least: VmEpoch,
     },
     /// The end of a live migration at its target: handed over to this host at exactly this epoch. The start lets
     /// the copy that came in run, instead of a new one.
@@ -30,6 +34,15 @@ pub enum RefusedStart {
     EpochMismatch {
         /// The recorded epoch.
         found: VmEpoch,
+    },
+    /// The record has a lower epoch than is known of: its lock file was made anew, or restored. The machine may be
+    /// running under the lock of the first. A person who knows that it is not makes the lock file anew at the
+    /// least epoch ([`VmLockRecord::renewed`]).
+    EpochTooLow {
+        /// The recorded epoch.
+        found: VmEpoch,
+        /// The least that would do.
+        least: VmEpoch,
     },
     /// It was stopped on purpose.
     CleanlyOff,
@@ -50,6 +63,15 @@ pub enum RefusedStart {
     OtherHome,
     /// The locked file is no longer the one at the path: the lock proves nothing.
     NotSameFile,
+    /// The record was written to another file than the locked one: the lock file was unlinked and restored from a
+    /// copy, and the machine may be running under the lock of the first. [`Change::Adopt`](super::Change::Adopt) is a
+    /// person's word that it is not; a record that cannot be adopted is made anew ([`VmLockRecord::renewed`]).
+    OtherFile {
+        /// The file that the record names.
+        recorded: FileIdentity,
+        /// The file that is locked.
+        locked: FileIdentity,
+    },
     /// The record cannot be relied upon.
     Unreadable,
 }
@@ -60,6 +82,7 @@ impl From<Unfit> for RefusedStart {
             Unfit::NotSameFile => Self::NotSameFile,
             Unfit::WrongVm => Self::WrongVm,
             Unfit::OtherHome => Self::OtherHome,
+            Unfit::OtherFile { recorded, locked } => Self::OtherFile { recorded, locked },
             Unfit::Unreadable => Self::Unreadable,
         }
     }
@@ -76,6 +99,9 @@ pub(super) fn judge(
     let at = |expected: VmEpoch| {
         if expected == epoch { Ok(()) } else { Err(RefusedStart::EpochMismatch { found: epoch }) }
     };
+    let from = |least: VmEpoch| {
+        if epoch >= least { Ok(()) } else { Err(RefusedStart::EpochTooLow { found: epoch, least }) }
+    };
     match expect {
         StartExpectation::Exactly(expected) => match state {
             VmLockState::Free | VmLockState::Running { .. } => at(expected),
@@ -83,9 +109,9 @@ pub(super) fn judge(
             VmLockState::Moved { home, .. } => Err(RefusedStart::Moved { to: home }),
             VmLockState::CleanlyOff => Err(RefusedStart::CleanlyOff),
         },
-        StartExpectation::PowerOn { fences } => match state {
-            VmLockState::Free | VmLockState::CleanlyOff => Ok(()),
-            VmLockState::Running { .. } if fences => Ok(()),
+        StartExpectation::PowerOn { fences, at_least } => match state {
+            VmLockState::Free | VmLockState::CleanlyOff => from(at_least),
+            VmLockState::Running { .. } if fences => from(at_least),
             VmLockState::Running { .. } => Err(RefusedStart::NotStartable),
             VmLockState::HandingOver { .. } => Err(RefusedStart::HandingOver),
             VmLockState::Moved { home, .. } => Err(RefusedStart::Moved { to: home }),

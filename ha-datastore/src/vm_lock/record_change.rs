@@ -6,7 +6,7 @@ use ha_core::{
 
 use super::change::{Change, RefusedChange};
 use super::desk::{Desk, JobOutput};
-use super::examine::{examine, examine_anywhere};
+use super::examine::LockedFile;
 use super::start::{Input, Rejected, expect_open};
 use crate::format::HomeSum;
 
@@ -95,7 +95,9 @@ impl RecordChange {
 
     fn taken(&mut self, now: Instant, outcome: TakeOutcome) {
         match outcome {
-            TakeOutcome::Locked { record, same_file } => self.locked(now, &record, same_file),
+            TakeOutcome::Locked { record, same_file, file } => {
+                self.locked(now, LockedFile { record: &record, same_file, file });
+            }
             TakeOutcome::Held => self.end(ChangeEnded::LockHeld),
             TakeOutcome::Expired => self.end(ChangeEnded::Expired),
             TakeOutcome::Fault(fault) => self.end(ChangeEnded::Fault(fault)),
@@ -104,30 +106,32 @@ impl RecordChange {
 
     fn shared(&mut self, now: Instant, outcome: ShareOutcome) {
         match outcome {
-            ShareOutcome::Shared { record, same_file } => self.locked(now, &record, same_file),
+            ShareOutcome::Shared { record, same_file, file } => {
+                self.locked(now, LockedFile { record: &record, same_file, file });
+            }
             ShareOutcome::NotRunning => self.end(ChangeEnded::NotRunning),
             ShareOutcome::Expired => self.end(ChangeEnded::Expired),
             ShareOutcome::Fault(fault) => self.end(ChangeEnded::Fault(fault)),
         }
     }
 
-    fn locked(&mut self, now: Instant, file: &[u8], same_file: bool) {
+    fn locked(&mut self, now: Instant, locked: LockedFile<'_>) {
         let RecordChangeConfig { identity, holder, epoch, change, not_after, .. } = self.config;
         if now >= not_after {
             return self.abandon(ChangeEnded::Expired);
         }
         let vm = &self.config.vm;
         let found = match change {
-            Change::Adopt => examine_anywhere(file, same_file, identity.cluster, vm),
+            Change::Adopt => locked.examine_anywhere(identity.cluster, vm),
             Change::CleanOff | Change::HandOver { .. } | Change::TakeBack => {
-                examine(file, same_file, identity.cluster, vm)
+                locked.examine(identity.cluster, vm)
             }
         };
         let found = match found {
             Ok(found) => found,
             Err(unfit) => return self.abandon(ChangeEnded::Refused(RefusedChange::Unfit(unfit))),
         };
-        match change.apply(&identity, epoch, &found, HomeSum::of(vm)) {
+        match change.apply(&identity, epoch, &found, HomeSum::of(vm), locked.file) {
             Ok(Some(record)) => {
                 self.stage = Stage::Writing(self.desk.write(holder, &record, found.generation.next()));
             }

@@ -1,11 +1,12 @@
 use ha_core::operation::{TakeOutcome, TakeVmLock, WriteVmRecord};
 use ha_core::record::{Generation, Sealed};
 use ha_core::{
-    Deadline, HolderId, Identity, Instant, Machine, MachineId, RequestId, StorageFault, UnknownRequest,
-    VmCompletion, VmEpoch, VmId,
+    Deadline, FileIdentity, HolderId, Identity, Instant, Machine, MachineId, RequestId, StorageFault,
+    UnknownRequest, VmCompletion, VmEpoch, VmId,
 };
 
 use super::desk::{Desk, JobOutput};
+use super::examine::LockedFile;
 use super::homes::{self, Arrival, Homes, RefusedMove, Side};
 use super::start::{Input, Rejected, expect_open};
 use crate::format::{VmLockRecord, VmLockState};
@@ -87,6 +88,9 @@ enum Stage {
 pub struct Relocation {
     config: RelocationConfig,
     desk: Desk<MoveEnded>,
+    /// Which files are locked, once they are: the old home's, and the new one's.
+    old_file: Option<FileIdentity>,
+    new_file: Option<FileIdentity>,
     stage: Stage,
 }
 
@@ -106,7 +110,7 @@ impl Relocation {
         } else {
             Stage::TakingOld(desk.take(old_holder, from))
         };
-        Self { config, desk, stage }
+        Self { config, desk, old_file: None, new_file: None, stage }
     }
 
     /// Whether the move is over.
@@ -116,13 +120,14 @@ impl Relocation {
     }
 
     fn old_taken(&mut self, now: Instant, outcome: TakeOutcome) {
-        let (file, same_file) = match outcome {
-            TakeOutcome::Locked { record, same_file } => (record, same_file),
+        let (record, same_file, file) = match outcome {
+            TakeOutcome::Locked { record, same_file, file } => (record, same_file, file),
             TakeOutcome::Held => return self.end(MoveEnded::LockHeld(Side::Old)),
             TakeOutcome::Expired => return self.end(MoveEnded::Expired),
             TakeOutcome::Fault(fault) => return self.end(MoveEnded::Fault(fault)),
         };
-        match self.homes().may_leave(&file, same_file) {
+        self.old_file = file;
+        match self.homes().may_leave(LockedFile { record: &record, same_file, file }) {
             Ok(_) if now >= self.config.not_after => self.abandon_old(MoveEnded::Expired),
             Ok(old) => {
                 let request = self.desk.take(self.config.new_holder, &self.config.to);
@@ -133,8 +138,8 @@ impl Relocation {
     }
 
     fn new_taken(&mut self, now: Instant, old: &Sealed<VmLockRecord>, outcome: TakeOutcome) {
-        let (file, same_file) = match outcome {
-            TakeOutcome::Locked { record, same_file } => (record, same_file),
+        let (record, same_file, file) = match outcome {
+            TakeOutcome::Locked { record, same_file, file } => (record, same_file, file),
             TakeOutcome::Held => return self.abandon_old(MoveEnded::LockHeld(Side::New)),
             TakeOutcome::Expired => return self.abandon_old(MoveEnded::Expired),
             TakeOutcome::Fault(fault) => return self.abandon_old(MoveEnded::Fault(fault)),
@@ -142,8 +147,9 @@ impl Relocation {
         if now >= self.config.not_after {
             return self.abandon(MoveEnded::Expired);
         }
+        self.new_file = file;
         let has_left = matches!(old.content.state, VmLockState::Moved { .. });
-        match self.homes().may_arrive(&file, same_file, has_left) {
+        match self.homes().may_arrive(LockedFile { record: &record, same_file, file }, has_left) {
             Ok(Arrival::Open) => self.seal(old, has_left),
             Ok(Arrival::Done) => self.abandon(MoveEnded::AlreadyMoved),
             Err(refused) => self.abandon(MoveEnded::Refused(refused)),
@@ -152,7 +158,7 @@ impl Relocation {
 
     /// Seals *moved* after `old`. If that says so already, it may stand in one slot only, so the other gets it.
     fn seal(&mut self, old: &Sealed<VmLockRecord>, has_left: bool) {
-        let content = self.homes().moved(&old.content);
+        let content = self.homes().moved(&old.content, self.old_file);
         let moved = Sealed { writer: self.desk.identity, generation: old.generation.next(), content };
         let request = self.desk.write(self.config.old_holder, &content, moved.generation);
         self.stage =
@@ -180,7 +186,7 @@ impl Relocation {
     }
 
     fn arrive(&mut self, moved: &Sealed<VmLockRecord>) {
-        let content = homes::arrived(&self.config.to, &moved.content);
+        let content = homes::arrived(&self.config.to, self.new_file, &moved.content);
         let request = self.desk.write(self.config.new_holder, &content, Generation::FIRST);
         self.stage = Stage::Arriving { request, epoch: content.epoch };
     }

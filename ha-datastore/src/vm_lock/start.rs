@@ -1,13 +1,13 @@
 use ha_core::operation::{StartOutcome, StartVm, TakeOutcome, TakeVmLock, WriteVmRecord};
 use ha_core::record::{Generation, Sealed};
 use ha_core::{
-    Deadline, HolderId, Identity, Instant, Machine, MachineId, MonotonicNow, Outbox, RequestId, StorageFault,
-    TokenMint, UnknownRequest, VmCompletion, VmEpoch, VmId, VmRequest,
+    Deadline, FileIdentity, HolderId, Identity, Instant, Machine, MachineId, MonotonicNow, Outbox, RequestId,
+    StorageFault, TokenMint, UnknownRequest, VmCompletion, VmEpoch, VmId, VmRequest,
 };
 
 use crate::format::{VmLockRecord, VmLockState};
 
-use super::examine::examine;
+use super::examine::LockedFile;
 use super::judge::{RefusedStart, StartExpectation, judge};
 
 /// What one attempt is made of.
@@ -118,8 +118,8 @@ enum Stage {
 /// instances ever share one.
 ///
 /// Promised: nothing is started unless the lock was won on the very file at the path, the record named this
-/// machine and this home, and its epoch and state were exactly as expected; `Start` leaves only after the raised epoch is
-/// durable and before `not_after`. Nobody but the winner writes the record.
+/// machine, this home and this file, and its epoch and state were as expected; `Start` leaves only after the raised
+/// epoch is durable and before `not_after`. Nobody but the winner writes the record.
 ///
 /// Once `Start` was sent there is no time limit here: only the driver knows whether the machine runs, and it
 /// answers when the holder has become the machine or has ended.
@@ -168,13 +168,14 @@ impl VmLock {
 
     fn taken(&mut self, now: Instant, outcome: TakeOutcome) {
         match outcome {
-            TakeOutcome::Locked { record, same_file } => {
+            TakeOutcome::Locked { record, same_file, file } => {
                 let VmLockConfig { identity, ref vm, expect, .. } = self.config;
-                let found = examine(&record, same_file, identity.cluster, vm)
+                let found = LockedFile { record: &record, same_file, file }
+                    .examine(identity.cluster, vm)
                     .map_err(RefusedStart::from)
                     .and_then(|found| judge(&found, identity.host, expect).map(|()| found));
                 match found {
-                    Ok(found) => self.raise(now, &found),
+                    Ok(found) => self.raise(now, &found, file),
                     Err(refused) => self.abandon(Ended::Refused(refused)),
                 }
             }
@@ -184,7 +185,7 @@ impl VmLock {
         }
     }
 
-    fn raise(&mut self, now: Instant, found: &Sealed<VmLockRecord>) {
+    fn raise(&mut self, now: Instant, found: &Sealed<VmLockRecord>, file: Option<FileIdentity>) {
         if now >= self.config.not_after {
             return self.abandon(Ended::Expired);
         }
@@ -195,7 +196,7 @@ impl VmLock {
             // The last epoch there is: a next one could not be told from it.
             return self.abandon(Ended::Refused(RefusedStart::NotStartable));
         }
-        let content = VmLockRecord { epoch, state, ..found.content };
+        let content = VmLockRecord { file, epoch, state, ..found.content };
         let generation = found.generation.next();
         let raised = Sealed { writer: self.config.identity, generation, content };
         let request = self.write(&content, generation, self.config.not_after);

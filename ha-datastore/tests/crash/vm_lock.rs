@@ -1,6 +1,6 @@
 use ha_core::operation::{StartOutcome, TakeOutcome};
 use ha_core::record::PairState;
-use ha_core::{FileKind, FileName, HolderId, Machine, VmCompletion, VmEpoch, VmRequest};
+use ha_core::{FileIdentity, FileKind, FileName, HolderId, Machine, VmCompletion, VmEpoch, VmRequest};
 use ha_datastore::VmLock;
 use ha_datastore::format::VmLockRecord;
 use ha_datastore::vm_lock::{Event, Input, Output, StartExpectation, VmLockConfig};
@@ -29,7 +29,7 @@ fn attempt(rig: &mut Rig, number: u32, fails: bool) -> Option<VmEpoch> {
         machine: machine(number, 1),
         holder: HolderId(1),
         vm: vm(5),
-        expect: StartExpectation::PowerOn { fences: true },
+        expect: StartExpectation::PowerOn { fences: true, at_least: VmEpoch::ZERO },
         not_after: at(1_000),
     };
     let mut lock = VmLock::new(config, at(0));
@@ -38,7 +38,11 @@ fn attempt(rig: &mut Rig, number: u32, fails: bool) -> Option<VmEpoch> {
         let done = match output {
             Output::Vm(VmRequest::TakeLock { token, .. }) => {
                 let record = rig.read(&name());
-                VmCompletion::TakeLock(token.complete(TakeOutcome::Locked { record, same_file: true }))
+                VmCompletion::TakeLock(token.complete(TakeOutcome::Locked {
+                    record,
+                    same_file: true,
+                    file: FileIdentity::new(1),
+                }))
             }
             Output::Vm(VmRequest::WriteRecord { token, offset, bytes, .. }) => {
                 let outcome = rig.write(name(), offset, bytes);

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use ha_core::operation::{ReadReply, ShareOutcome, StartOutcome, TakeOutcome};
 use ha_core::record::{Generation, PairState};
 use ha_core::{
-    DatastoreId, HolderId, HostId, Incarnation, Instant, Machine, StorageFault, VmCompletion, VmEpoch, VmId,
-    VmRequest,
+    DatastoreId, FileIdentity, HolderId, HostId, Incarnation, Instant, Machine, StorageFault, VmCompletion,
+    VmEpoch, VmId, VmRequest,
 };
 use ha_datastore::format::{VmLockRecord, VmLockState};
 use ha_datastore::vm_lock::{
@@ -195,6 +195,9 @@ pub(crate) enum Step {
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) files: BTreeMap<Home, Vec<u8>>,
+    /// How often the file at a home was unlinked and made anew. The lock of the one before goes on, on a file that
+    /// no path names.
+    remade: BTreeMap<Home, u64>,
     locks: BTreeMap<Home, BTreeSet<Process>>,
     pub(crate) running: BTreeMap<HostId, (Home, VmEpoch)>,
     pub(crate) actors: Vec<Actor>,
@@ -222,7 +225,8 @@ impl World {
     /// The machine runs nowhere; two new homes are prepared.
     pub(crate) fn at_rest(state: VmLockState) -> Self {
         let slot = |state, epoch, generation| {
-            let record = VmLockRecord::of(&Home::Old.vm(), epoch, state);
+            let file = FileIdentity::new(1);
+            let record = VmLockRecord { file, ..VmLockRecord::of(&Home::Old.vm(), epoch, state) };
             Vec::from(record.seal(&identity(1, 1), Generation::new(generation)))
         };
         let old = [slot(state, EPOCH, 8), slot(VmLockState::Free, VmEpoch::new(16), 7)].concat();
@@ -236,6 +240,18 @@ impl World {
         let actor = self.actors.len() - 1;
         self.drain(actor);
         actor
+    }
+
+    /// A person unlinks the lock file of a home and makes it anew with these bytes.
+    pub(crate) fn remake(&mut self, home: Home, bytes: Vec<u8>) {
+        *self.remade.entry(home).or_default() += 1;
+        self.locks.remove(&home);
+        self.files.insert(home, bytes);
+    }
+
+    fn inode(&self, home: Home) -> Option<FileIdentity> {
+        let number = Home::ALL.into_iter().zip(1..).find(|(it, _)| *it == home).map(|(_, number)| number);
+        FileIdentity::new(number.unwrap() + 10 * self.remade.get(&home).copied().unwrap_or_default())
     }
 
     pub(crate) fn is_up(&self, host: HostId) -> bool {
@@ -477,7 +493,7 @@ impl World {
                     TakeOutcome::Expired
                 } else if lock.is_empty() {
                     lock.insert(Process::Holder(actor, holder));
-                    TakeOutcome::Locked { record: self.bytes(home), same_file: true }
+                    TakeOutcome::Locked { record: self.bytes(home), same_file: true, file: self.inode(home) }
                 } else {
                     TakeOutcome::Held
                 }
@@ -490,7 +506,7 @@ impl World {
                     if !self.unshared {
                         self.locks.entry(home).or_default().insert(Process::Holder(actor, holder));
                     }
-                    ShareOutcome::Shared { record: self.bytes(home), same_file: true }
+                    ShareOutcome::Shared { record: self.bytes(home), same_file: true, file: self.inode(home) }
                 } else {
                     ShareOutcome::NotRunning
                 }))
@@ -635,7 +651,8 @@ impl World {
             .map(|it| format!("{} {} {}", it.actor, it.begun, summary(&it.request)))
             .collect();
         pending.sort();
-        let parts = (&self.locks, &self.running, &self.actors, pending, &self.down, &self.begun);
+        let parts =
+            (&self.locks, &self.remade, &self.running, &self.actors, pending, &self.down, &self.begun);
         format!("{parts:?} {} {} {:?}", self.faults, self.lates, self.highest).hash(&mut hasher);
         hasher.finish()
     }

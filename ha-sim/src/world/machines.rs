@@ -6,7 +6,7 @@ use ha_core::{FileKind, FileName, HostId, Token, VmCompletion, VmRequest, VmUuid
 use ha_datastore::format::VmLockRecord;
 
 use super::{Happening, World};
-use crate::datastore::Locker;
+use crate::datastore::{Datastore, Locker};
 use crate::hypervisor::Instance;
 
 impl World {
@@ -26,10 +26,7 @@ impl World {
                     TakeOutcome::Expired
                 } else if self.datastore.lock(&file, Locker::Holder(id, holder)) {
                     host.hypervisor.holders.insert(holder, vm);
-                    self.datastore.read(&file, 0, VmLockRecord::FILE).map_or_else(
-                        TakeOutcome::Fault,
-                        |record| TakeOutcome::Locked { record, same_file: true },
-                    )
+                    locked(&self.datastore, &file)
                 } else {
                     TakeOutcome::Held
                 };
@@ -88,6 +85,15 @@ impl World {
         if running > 1 {
             self.double_runs += 1;
         }
+    }
+}
+
+/// What a holder that has the lock reports of the file.
+fn locked(datastore: &Datastore, file: &FileName) -> TakeOutcome {
+    let same_file = true;
+    match datastore.read(file, 0, VmLockRecord::FILE) {
+        Ok(record) => TakeOutcome::Locked { record, same_file, file: datastore.identity(file) },
+        Err(fault) => TakeOutcome::Fault(fault),
     }
 }
 
