@@ -11,6 +11,7 @@ use ha_isolation::{IsolationCheck, IsolationConfig};
 
 use crate::config::{AgentConfig, ConfigError};
 use crate::datastore_unit::DatastoreUnit;
+use crate::epochs::KnownEpochs;
 use crate::inventory::{Inventory, PeerInventories};
 use crate::restart::Restarts;
 use crate::starts::Starts;
@@ -53,6 +54,8 @@ pub struct AgentCounters {
     pub bad_files: Counter,
     /// Lock records of virtual machines that are down which could not be relied upon.
     pub bad_records: Counter,
+    /// Virtual machines whose epochs are not remembered, because as many are as may stand in one list.
+    pub unremembered_epochs: Counter,
     /// Frames too long to be sent, or to hosts that are not in the list.
     pub unsendable: Counter,
     /// Inputs that one of the agent's own machines refused.
@@ -75,6 +78,7 @@ pub struct Agent {
     inventory: Inventory,
     peers: PeerInventories,
     starts: Starts,
+    epochs: KnownEpochs,
     restarts: Restarts,
     /// The role that the rest of the agent was last arranged for.
     role: Role,
@@ -172,6 +176,7 @@ impl Agent {
             inventory: Inventory::default(),
             peers: PeerInventories::default(),
             starts: Starts::new(identity),
+            epochs: KnownEpochs::new(config.limits.vms_per_list),
             restarts,
             watched: BTreeSet::new(),
             lock_decides: BTreeSet::new(),
@@ -235,7 +240,11 @@ impl Agent {
     /// What was refused or went unused.
     #[must_use]
     pub const fn counters(&self) -> AgentCounters {
-        AgentCounters { bad_records: self.restarts.bad_records, ..self.counters }
+        AgentCounters {
+            bad_records: self.restarts.bad_records,
+            unremembered_epochs: self.epochs.unremembered,
+            ..self.counters
+        }
     }
 
     /// How often the embedder's clock went back (rule R5).

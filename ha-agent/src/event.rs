@@ -232,6 +232,17 @@ pub enum Event {
         /// Where.
         host: HostId,
     },
+    /// A protected virtual machine's lock record is below the epoch that its instances have reached: its lock file was
+    /// made anew or restored, and the virtual machine may run under the lock of the first. It is not restarted before
+    /// a lock file of at least that epoch is there; a person who knows that it runs nowhere makes one.
+    LockFileReplaced {
+        /// The virtual machine.
+        vm: VmId,
+        /// The recorded epoch.
+        found: VmEpoch,
+        /// The epoch that it has reached.
+        least: VmEpoch,
+    },
     /// The storage does not allow a restart without a person's word that the host's end is certain.
     OperatorNeeded {
         /// The virtual machine that waits.
@@ -292,6 +303,7 @@ impl Event {
             Self::Ended { .. } => "vm-ended",
             Self::PowerOnRefused { .. } => "power-on-refused",
             Self::RunsOutsideHa { .. } => "vm-runs-outside-ha",
+            Self::LockFileReplaced { .. } => "lock-file-replaced",
             Self::OperatorNeeded { .. } => "operator-needed",
             Self::Isolated => "host-isolated",
             Self::IsolationEnded => "isolation-ended",
@@ -369,6 +381,12 @@ impl fmt::Display for Event {
             Self::Ended { vm, epoch } => write!(f, "{vm} ended at {epoch}"),
             Self::PowerOnRefused { vm, refused } => write!(f, "{vm} was not started: {refused}"),
             Self::RunsOutsideHa { vm, host } => write!(f, "{vm} runs on {host} outside HA"),
+            Self::LockFileReplaced { vm, found, least } => {
+                write!(
+                    f,
+                    "the lock file of {vm} was replaced: it is at {found}, and the VM has reached {least}"
+                )
+            }
             Self::OperatorNeeded { vm, host } => {
                 write!(f, "{vm} waits: confirm the end of {host} (confirm-dead)")
             }

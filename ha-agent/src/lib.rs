@@ -9,7 +9,8 @@
 //!    this starts an election (ha-election); the winner judges on with the timers that it already has.
 //! 2. The master owns each datastore by the lock of its `protectedlist` (ha-datastore), and has merged all lists.
 //! 3. A protected virtual machine that no live host's complete inventory lists is looked into: its lock record
-//!    names the host and the epoch. A host judged failed, or a record that says `free`, makes it *down*.
+//!    names the host and the epoch. A host judged failed, or a record that says `free`, makes it *down*; a record
+//!    below the epoch that it is known to have reached makes it nothing ([`Event::LockFileReplaced`]).
 //! 4. An *intent* is made durable in the list. Then a host is ordered to start it, expecting that epoch.
 //! 5. The target wins the virtual machine's lock, finds exactly that epoch, makes the next one durable, and
 //!    starts. A held lock is a normal outcome: the same order is sent again at the look-again period.
@@ -29,6 +30,9 @@
 //!   `ha_core::takeover` and not carried out here yet.
 //! * Nothing writes `cleanly off` yet: a protected virtual machine that is shut down from within is started again.
 //!   Take its protection away first ([`Command::Unprotect`]).
+//! * Which epochs virtual machines have reached is known from this life's starts and the inventories that it was sent,
+//!   and from open intents; it is not in the protected list. A lock file that was made anew is believed by a master
+//!   that has not heard of the virtual machine since it became one, and by a slave that has never run it.
 //! * The response to isolation is to leave virtual machines powered on.
 //! * Placement spreads by count alone; admission, priorities, readiness, rules, the storm guard, live migration and
 //!   slaves as proxies come with later versions.
@@ -51,6 +55,7 @@ mod agent;
 mod config;
 mod control;
 mod datastore_unit;
+mod epochs;
 mod event;
 mod input;
 mod inventory;

@@ -65,13 +65,15 @@ impl Agent {
         }
         let not_after = now.after(self.config.timing.order_validity);
         let fences = self.fences(vm.home());
-        self.begin_start(
-            now,
-            vm,
-            StartExpectation::PowerOn { fences, at_least: VmEpoch::ZERO },
-            asked,
-            not_after,
-        );
+        let at_least = self.epochs.of(vm.uuid()).max(self.intended_epoch(&vm));
+        self.begin_start(now, vm, StartExpectation::PowerOn { fences, at_least }, asked, not_after);
+    }
+
+    /// The epoch that the protected list expects for an open restart of the virtual machine, if it has one.
+    fn intended_epoch(&self, vm: &VmId) -> VmEpoch {
+        let unit = self.units.get(&vm.home());
+        let entry = unit.and_then(|unit| unit.entries().find(|entry| entry.vm.uuid() == vm.uuid()));
+        entry.and_then(|entry| entry.intent).map_or(VmEpoch::ZERO, |intent| intent.expected)
     }
 
     /// Only an instance that holds its lock, at the recorded epoch, can be protected, and only by the owner of

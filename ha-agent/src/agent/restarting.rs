@@ -113,6 +113,7 @@ impl Agent {
             monitor: &self.monitor,
             own: &self.inventory,
             peers: &self.peers,
+            epochs: &self.epochs,
             lock_decides: &self.lock_decides,
             capabilities: &capabilities,
             owned: &owned,

@@ -162,6 +162,9 @@ impl Agent {
             let result = self.monitor.handle_input(now, MonitorInput::StreamOpened { host });
             self.refuse_inside(result);
         }
+        for running in inventory.iter() {
+            self.epochs.learn(running.vm.uuid(), running.epoch);
+        }
         self.peers.set(host, from.incarnation, inventory, from.echoes.unwrap_or(Instant::ORIGIN));
         self.dirty = true;
     }

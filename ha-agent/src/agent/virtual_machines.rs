@@ -16,6 +16,9 @@ impl Agent {
                     self.event(Event::RunsOutsideHa { vm: outside.vm.uuid(), host });
                 }
                 self.starts.settle_orphans(&vms);
+                for running in &vms {
+                    self.epochs.learn(running.vm.uuid(), running.epoch);
+                }
                 self.inventory.replace(vms);
             }
             // More than the poweron file can hold cannot be told to anybody: nothing is known to be complete.
@@ -44,7 +47,10 @@ impl Agent {
             moved = true;
             match output {
                 StartOutput::Vm(request) => self.outbox.push(Output::Vm(request)),
-                StartOutput::LockTaken { vm, epoch } => self.event(Event::LockTaken { vm, epoch }),
+                StartOutput::LockTaken { vm, epoch } => {
+                    self.epochs.learn(vm.uuid(), epoch);
+                    self.event(Event::LockTaken { vm, epoch });
+                }
                 StartOutput::Finished { vm, asked, result } => {
                     self.inventory.settled(vm.uuid());
                     if let Ok(epoch) = result {

@@ -81,17 +81,20 @@ impl Restarts {
         let again = self.look_again(now, uuid);
         // An unreadable record says nothing; it is read again until it does.
         let Some(case) = self.cases.get(&uuid) else { return };
+        let intended = case.intent.map_or(VmEpoch::ZERO, |intent| intent.expected);
+        let least = situation.epochs.of(uuid).max(intended);
         let decision = outcome.map_or(Decision::Wait, |reply| {
             match VmLockRecord::read_of(&reply.bytes, self.cluster, &case.vm) {
-                Ok(sealed) => decide(&sealed.content, reply.started, situation),
+                Ok(sealed) => decide(&sealed.content, reply.started, least, situation),
                 Err(_) => {
                     self.bad_records.count();
                     Decision::Wait
                 }
             }
         });
+        self.count_too_low(uuid, &decision);
         match decision {
-            Decision::Wait => self.set_stage(uuid, Stage::Look { at: again }),
+            Decision::Wait | Decision::TooLow { .. } => self.set_stage(uuid, Stage::Look { at: again }),
             Decision::Off => {
                 self.set_stage(uuid, Stage::Look { at: now.after(self.timing.poweron_poll) });
                 let Some(case) = self.cases.get_mut(&uuid) else { return };
@@ -104,6 +107,21 @@ impl Restarts {
                     self.intend(uuid, expected, host, why, situation);
                 }
             }
+        }
+    }
+
+    /// Tells of a record that stays below the epoch that is known of, once.
+    fn count_too_low(&mut self, uuid: VmUuid, decision: &Decision) {
+        let Some(case) = self.cases.get_mut(&uuid) else { return };
+        match *decision {
+            Decision::TooLow { found, least } => {
+                case.too_low = case.too_low.saturating_add(1);
+                if case.too_low == 2 {
+                    let vm = case.vm.clone();
+                    self.event(Event::LockFileReplaced { vm, found, least });
+                }
+            }
+            Decision::Wait | Decision::Off | Decision::Down { .. } => case.too_low = 0,
         }
     }
 

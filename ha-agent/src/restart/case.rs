@@ -27,6 +27,9 @@ pub(crate) struct Case {
     pub(crate) hurried: bool,
     /// The last refusal that was told; the same one again is no news.
     pub(crate) told: Option<(HostId, RefusedOrder)>,
+    /// How often in a row its record was found below the epoch that is known of; the second time is told. Once may
+    /// be a read that was under way while it was started.
+    pub(crate) too_low: u32,
     /// The operator was asked for the end of the host on which it may still run.
     pub(crate) operator_asked: bool,
 }
@@ -70,6 +73,7 @@ impl Case {
             avoid: BTreeSet::new(),
             hurried: false,
             told: None,
+            too_low: 0,
             operator_asked: false,
         }
     }

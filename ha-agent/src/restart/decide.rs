@@ -17,11 +17,21 @@ pub(crate) enum Decision {
     Wait,
     /// It is to stay off.
     Off,
+    /// The record is below the epoch that is known of: its lock proves nothing, whatever it says.
+    TooLow { found: VmEpoch, least: VmEpoch },
 }
 
 /// Judges a protected virtual machine that no live inventory lists (architecture 12). The record was read at
-/// `read_at`.
-pub(crate) fn decide(record: &VmLockRecord, read_at: Instant, situation: &Situation<'_>) -> Decision {
+/// `read_at`; its instances have reached at least the epoch `least`.
+pub(crate) fn decide(
+    record: &VmLockRecord,
+    read_at: Instant,
+    least: VmEpoch,
+    situation: &Situation<'_>,
+) -> Decision {
+    if record.epoch < least {
+        return Decision::TooLow { found: record.epoch, least };
+    }
     match record.state {
         VmLockState::Free => Decision::Down {
             expected: record.epoch,

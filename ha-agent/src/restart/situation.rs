@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use ha_core::{Capability, DatastoreId, HostId, HostState, Instant, RunningVm, Term, VmUuid};
 use ha_heartbeat::HostMonitor;
 
+use crate::epochs::KnownEpochs;
 use crate::inventory::{Inventory, PeerInventories};
 use crate::placement::Candidate;
 
@@ -15,6 +16,7 @@ pub(crate) struct Situation<'a> {
     pub(crate) monitor: &'a HostMonitor,
     pub(crate) own: &'a Inventory,
     pub(crate) peers: &'a PeerInventories,
+    pub(crate) epochs: &'a KnownEpochs,
     /// Hosts of which each virtual machine's lock decides.
     pub(crate) lock_decides: &'a BTreeSet<HostId>,
     /// What each datastore is worth now.
