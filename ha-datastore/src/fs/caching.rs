@@ -5,7 +5,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use ha_core::record::BLOCK;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::mount::Mount;
 
@@ -42,6 +43,23 @@ impl From<Mount> for CachedMount {
 }
 
 impl Caching {
+    /// Opens a file of a datastore to read it, as often as it is polled: not by std, whose calls are points of
+    /// cancellation of threads.
+    pub(super) fn open_to_read(self, path: &Path) -> Result<File, Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let flags = match self {
+            Self::Kernel => flags,
+            Self::Direct => flags | OFlags::DIRECT | OFlags::SYNC,
+        };
+        loop {
+            match rustix::fs::open(path, flags, Mode::empty()) {
+                Ok(file) => return Ok(file.into()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
     /// Opens a file of a datastore, which must exist.
     pub(super) fn open(self, path: &Path, options: &mut OpenOptions) -> io::Result<File> {
         match self {

@@ -1,4 +1,4 @@
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -50,7 +50,7 @@ fn read(
     buffers: &mut Buffers,
 ) -> Result<ReadReply, StorageFault> {
     let started = boot_clock();
-    let file = caching.open(path, OpenOptions::new().read(true)).map_err(|error| fault_of(&error))?;
+    let file = caching.open_to_read(path).map_err(|errno| fault_of(&errno.into()))?;
     prepare(&file, from)?;
     let bytes = read_exact(&file, place, caching, buffers)?;
     Ok(ReadReply { bytes, started })
