@@ -195,7 +195,7 @@ impl LivenessWatcher {
 
     fn read_request(&self, token: ha_core::Token<Read>, host: HostId, part: Part) -> StorageRequest {
         let (kind, offset, length) = match part {
-            Part::Heartbeat => (FileKind::Heartbeat(host), 0, HeartbeatRecord::FILE),
+            Part::Heartbeat => (FileKind::Heartbeat(host), 0, HeartbeatRecord::POLLED),
             Part::Poweron => {
                 let slots = self.config.geometry.poweron_area().saturating_mul(2);
                 let length = u32::try_from(slots).unwrap_or(u32::MAX);

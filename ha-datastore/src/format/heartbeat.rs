@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use ha_core::record::{
-    BLOCK, Generation, PairExpectation, PairState, RecordFault, RecordKind, read_pair, seal_block,
+    BLOCK, Generation, HEADER, PairExpectation, PairState, RecordFault, RecordKind, read_pair, seal_block,
 };
 use ha_core::{ClusterId, HostId, Identity, Instant};
 
@@ -35,6 +35,10 @@ impl HeartbeatRecord {
     /// The file, in bytes: both slots.
     pub const FILE: u32 = 2 * 4096;
 
+    /// What others read of the file in each poll, in bytes: the first slot, and as much of the second as its record has.
+    /// The zeros behind that would be more than a third of the cost of a poll.
+    pub const POLLED: u32 = 4096 + 512;
+
     const PAYLOAD: usize = 48;
 
     /// Where in the file the generation's slot begins, in bytes.
@@ -66,6 +70,24 @@ impl HeartbeatRecord {
     pub fn read(file: &[u8], cluster: ClusterId, host: HostId) -> PairState<Self> {
         let expected = PairExpectation { kind: RecordKind::Heartbeat, cluster, writer: Some(host) };
         read_pair(file, Self::AREA, &expected, Self::decode)
+    }
+
+    /// What the first [`POLLED`](Self::POLLED) bytes of `host`'s file say: as [`read`](Self::read), with what was not read
+    /// taken for the zeros that it should be.
+    #[must_use]
+    pub fn read_polled(polled: &[u8], cluster: ClusterId, host: HostId) -> PairState<Self> {
+        const {
+            assert!(
+                HEADER + Self::PAYLOAD <= Self::POLLED as usize - Self::AREA,
+                "the second record is polled"
+            )
+        };
+        let mut file = [0; Self::FILE as usize];
+        match file.get_mut(..polled.len()) {
+            Some(begin) if polled.len() == Self::POLLED as usize => begin.copy_from_slice(polled),
+            Some(_) | None => return Self::read(polled, cluster, host),
+        }
+        Self::read(&file, cluster, host)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, RecordFault> {

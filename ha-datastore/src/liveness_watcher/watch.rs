@@ -114,7 +114,7 @@ impl Watch {
 
     /// Who wrote these bytes. A regression leaves everything as it was.
     fn attribute(&mut self, cluster: ClusterId, bytes: &[u8]) -> ContentState {
-        let (writer, state) = match HeartbeatRecord::read(bytes, cluster, self.evidence.host) {
+        let (writer, state) = match HeartbeatRecord::read_polled(bytes, cluster, self.evidence.host) {
             PairState::Valid { record } | PairState::Degraded { record, .. } => {
                 if self.heartbeats.admit(&record.writer, record.generation).is_err() {
                     return ContentState::Regressed;
@@ -159,7 +159,7 @@ struct Seen {
 
 impl Seen {
     fn new(bytes: &[u8]) -> Self {
-        let (a, b) = bytes.split_at(bytes.len() / 2);
+        let (a, b) = bytes.split_at(HeartbeatRecord::AREA.min(bytes.len()));
         let content = |slot: &[u8]| {
             let end = slot.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             Box::from(&slot[..end])
@@ -169,7 +169,7 @@ impl Seen {
 
     /// Whether these are the same bytes, every one of them.
     fn is(&self, bytes: &[u8]) -> bool {
-        let (a, b) = bytes.split_at(bytes.len() / 2);
+        let (a, b) = bytes.split_at(HeartbeatRecord::AREA.min(bytes.len()));
         let same = |slot: &[u8], content: &[u8]| {
             slot.split_at_checked(content.len())
                 .is_some_and(|(begins, rest)| begins == content && is_zero(rest))
