@@ -40,6 +40,16 @@ fn vsphere_keeps_the_times_of_fdm() {
 }
 
 #[test]
+fn a_short_window_leaves_time_for_a_master_that_has_become_deaf() {
+    // Echoes count for 300 ms, and votes take two periods of 100 ms.
+    for (window, settled) in [(100, 500 + 100 + 500), (499, 500 + 499 + 500), (500, 1_500), (501, 1_502)] {
+        let config = TimingConfig { election_window: ms(window), ..swift() };
+        let plan = TimingPlan::validate(config, F3).unwrap();
+        assert_eq!(plan.settled_max, ms(settled), "a window of {window} ms");
+    }
+}
+
+#[test]
 fn swift_declares_below_a_second() {
     for capability in [F3, Capability::SAME_KERNEL] {
         let plan = TimingPlan::validate(swift(), capability).unwrap();

@@ -114,9 +114,7 @@ impl TimingPlan {
             lock_decides_after: with,
             takeover,
             failover: FailoverPlan::of(&config, &takeover, &decide),
-            // The master that is out of reach is noticed; the election that follows may still count hosts that are
-            // gone, and end without a result; the next one decides (reliability 8.2, T1).
-            settled_max: config.master_lost.saturating_add(twice(config.election_window)),
+            settled_max: settled_max(&config),
         })
     }
 
@@ -126,6 +124,17 @@ impl TimingPlan {
     pub fn settled_within(&self, max_delay: Duration) -> Duration {
         self.settled_max.saturating_add(twice(max_delay))
     }
+}
+
+/// The master that is out of reach is noticed; the election that follows may still count hosts that are gone, and end
+/// without a result; the next one decides (reliability 8.2, T1). A master that has only become deaf is believed for as
+/// long as echoes of what it heard last count, and votes take two periods more: where the window is shorter than that,
+/// that is what the second one must leave time for.
+fn settled_max(config: &TimingConfig) -> Duration {
+    let period = config.heartbeat_period;
+    let echoes_count = config.suspicion_after.max(period.saturating_mul(3));
+    let second = config.election_window.max(echoes_count.saturating_add(twice(period)));
+    config.master_lost.saturating_add(config.election_window).saturating_add(second)
 }
 
 fn twice(span: Duration) -> Duration {
