@@ -306,3 +306,17 @@ fn a_late_candidacy_from_before_its_senders_reign_is_no_vote() {
     drain(&mut election);
     assert!(matches!(election.role(), Role::Master { .. }), "{:?}", election.role());
 }
+
+#[test]
+fn a_master_claims_to_who_follows_a_lower_term_and_does_not_argue_with_who_follows_a_higher_one() {
+    for (round, of, claims) in [(0, 3, true), (1, 1, true), (1, 2, false), (1, 3, false), (2, 1, false)] {
+        let mut election = master();
+        let followed = Term::new(Round::new(round), host(of));
+        // Later than the pause between two answers.
+        let probe = Message::Probe(Probe::Follows(followed));
+        let from = if of == 1 { 3 } else { 1 };
+        election.handle_input(at(50), receive(from, probe, at(1))).unwrap();
+        let answer = lists_claimed(&drain(&mut election));
+        assert_eq!(!answer.is_empty(), claims, "one that follows {followed}");
+    }
+}

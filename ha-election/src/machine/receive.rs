@@ -187,11 +187,11 @@ impl Election {
 
     fn hear_probe(&mut self, now: Instant, from: HostId, probe: Probe, known_round: Option<Round>) {
         match (&self.state, probe) {
-            (State::Master(_), Probe::Follows(term)) => {
-                if term.host != self.config.me {
+            // A claim wins over who follows a lower term, and nobody else: the two would answer each other for ever.
+            (State::Master(reign), Probe::Follows(term)) => {
+                if term < reign.term() && term.host != self.config.me {
                     self.answer(now, from);
                 }
-                self.ask_master_of_another(now, term.host);
             }
             (State::Master(_), Probe::Here) => self.answer(now, from),
             (State::Slave(following), Probe::TakesNoPart) => {
@@ -201,10 +201,11 @@ impl Election {
                     self.begin_election(now, "master takes no part any more");
                 }
             }
-            (State::Uninitialized | State::Candidate(_) | State::Slave(_), Probe::Follows(term)) => {
+            (State::Candidate(_), Probe::Follows(term)) => {
                 self.ask_master_of_another(now, term.host);
             }
-            (State::Uninitialized | State::Candidate(_) | State::Slave(_), Probe::Here)
+            (State::Uninitialized | State::Slave(_), Probe::Here | Probe::Follows(_))
+            | (State::Candidate(_), Probe::Here)
             | (State::Uninitialized | State::Candidate(_) | State::Master(_), Probe::TakesNoPart) => {}
         }
     }
