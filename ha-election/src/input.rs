@@ -68,7 +68,7 @@ pub enum Input {
     },
     /// The host list is this one now; reigns and elections go on, with those that are on both. A host whose id is another
     /// one now is a new host. The wire must know the list too (`Wire::set_hosts`). A host that leaves the cluster itself
-    /// is first told that it is no more eligible.
+    /// is first told that it is no longer eligible.
     HostList {
         /// Every host of the cluster, this one included.
         hosts: Vec<(HostId, Moid)>,

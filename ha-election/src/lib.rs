@@ -84,6 +84,8 @@
 //! # What is not there yet
 //!
 //! A slave does not wait for its disk before it follows: after a crash within that time it may follow a lower term.
+//! A candidate that has its successor's round stored and then finds its old master again forgets in a restart which
+//! term it followed: it follows that master only once it has raised its term, which it does when it hears of it.
 //! Where five or more hosts hear each other only in part, a candidate may wait for ever for a better one that itself
 //! waits for slaves of a master which neither of them hears: the master of their connected component, which watches
 //! both of them through the datastores.

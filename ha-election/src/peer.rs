@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use ha_core::{Instant, Moid, Term};
+use ha_core::{Instant, Moid, Round, Term};
 
 use crate::Rank;
 
@@ -44,8 +44,8 @@ pub(crate) enum Stand {
     Follows(Term),
     /// It is master itself.
     Master,
-    /// It takes no part.
-    Out,
+    /// It takes no part; it knew this round when it said so.
+    Out(Round),
 }
 
 impl Peer {
@@ -100,13 +100,14 @@ impl Peer {
     pub(crate) fn candidacy_until(&self, fresh: Duration) -> Option<(&Rank, Instant)> {
         match &self.stand {
             Some((at, Stand::Candidate(rank))) if !self.dead => Some((rank, at.after(fresh))),
-            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out)) | None => None,
+            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out(_))) | None => None,
         }
     }
 
-    /// Whether it has said that it takes no part, and nothing else since; however long ago, for nobody waits for it.
-    pub(crate) const fn is_out(&self) -> bool {
-        matches!(self.stand, Some((_, Stand::Out)))
+    /// Whether it has said that it takes no part, and has not stood for election since; however long ago, for nobody
+    /// waits for it.
+    pub(crate) fn is_out(&self) -> bool {
+        matches!(self.stand, Some((said, Stand::Out(_))) if self.stood.is_none_or(|stood| stood <= said))
     }
 
     pub(crate) fn withdraw_candidacy(&mut self) {
@@ -119,7 +120,7 @@ impl Peer {
     pub(crate) fn candidacy(&self, now: Instant, fresh: Duration) -> Option<&Rank> {
         match &self.stand {
             Some((at, Stand::Candidate(rank))) if !self.dead && now.since(*at) <= fresh => Some(rank),
-            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out)) | None => None,
+            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out(_))) | None => None,
         }
     }
 
@@ -127,7 +128,7 @@ impl Peer {
     pub(crate) fn following(&self, now: Instant, fresh: Duration) -> Option<Term> {
         match &self.stand {
             Some((at, Stand::Follows(term))) if !self.dead && now.since(*at) <= fresh => Some(*term),
-            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out)) | None => None,
+            Some((_, Stand::Candidate(_) | Stand::Follows(_) | Stand::Master | Stand::Out(_))) | None => None,
         }
     }
 

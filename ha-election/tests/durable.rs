@@ -168,3 +168,26 @@ fn a_master_has_its_own_term_stored_too() {
     election.handle_input(at(1), Input::TermStored { acknowledged: reserved(1) }).unwrap();
     assert_eq!(asked(&mut election), [Term::new(Round::new(1), host(1)).into()]);
 }
+
+/// It would win, and cannot; whoever is there elects another, and it follows.
+#[test]
+fn a_better_host_whose_disk_hangs_keeps_nobody_from_having_a_master() {
+    let mut cold = Cluster::new(&[1, 2, 3], SWIFT, 1);
+    cold.disk_stuck.insert(host(3));
+    cold.start_all();
+    let mut failover = Cluster::started(&[1, 2, 3, 4], SWIFT, 1);
+    failover.run_for(ms(500));
+    failover.disk_stuck.insert(host(3));
+    failover.crash(4);
+    for mut cluster in [cold, failover] {
+        cluster.run_for(SWIFT.master_lost + 4 * SWIFT.election_window);
+        assert_eq!(cluster.agree(&[1, 2, 3]), Some(2), "{}", cluster.picture());
+        // The disk works again: it may be master of the next election.
+        cluster.unstick(3);
+        cluster.run_for(ms(500));
+        assert_eq!(cluster.agree(&[1, 2, 3]), Some(2), "{}", cluster.picture());
+        cluster.crash(2);
+        cluster.run_for(SWIFT.master_lost + 3 * SWIFT.election_window);
+        assert_eq!(cluster.agree(&[1, 3]), Some(3), "{}", cluster.picture());
+    }
+}

@@ -133,3 +133,35 @@ fn a_list_that_is_none_is_refused_and_changes_nothing() {
     cluster.run_for(ms(1_000));
     assert_eq!(cluster.agree(&[1, 2, 3]), Some(3));
 }
+
+/// A claim under the old id is none to who knows the new one, also while two masters meet.
+#[test]
+fn two_masters_of_which_one_is_renamed_while_they_meet_still_merge() {
+    for step in 0..250 {
+        let mut cluster = Cluster::new(&[1, 2], SWIFT, 1);
+        cluster.cut_both(1, 2, true);
+        cluster.start_all();
+        cluster.run_for(ms(2_000));
+        cluster.cut_both(1, 2, false);
+        cluster.run_for(core::time::Duration::from_micros(500 * step));
+        let hosts = vec![(host(1), "host-1".parse().unwrap()), (host(2), "host-22".parse().unwrap())];
+        for number in [1, 2] {
+            cluster.input(number, Input::HostList { hosts: hosts.clone() });
+        }
+        cluster.run_for(ms(3_000));
+        assert!(cluster.agree(&[1, 2]).is_some(), "step {step}: {}", cluster.picture());
+    }
+}
+
+#[test]
+fn a_master_with_another_id_is_another_host_too() {
+    let mut cluster = three(VSPHERE);
+    cluster.run_for(ms(2_000));
+    cluster.crash(3);
+    let mut hosts = list(&[1, 2]);
+    hosts.push((host(3), "host-33".parse().unwrap()));
+    for number in [1, 2] {
+        cluster.input(number, Input::HostList { hosts: hosts.clone() });
+        assert_eq!(cluster.election(number).role(), Role::Candidate, "host-{number}");
+    }
+}

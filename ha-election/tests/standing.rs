@@ -156,3 +156,51 @@ fn datastores_that_come_and_go_change_the_next_election_and_not_this_reign() {
     cluster.run_until(SWIFT.master_lost * 2, |c| c.agree(&[1, 2]).is_some());
     assert_eq!(cluster.agree(&[1, 2]), Some(1), "most datastores");
 }
+
+/// host-2 heard the good-bye of host-3 long ago, and not that it came back; but host-1 follows it now.
+#[test]
+fn an_old_good_bye_does_not_unseat_a_master_that_came_back() {
+    let mut cluster = Cluster::started(&[1, 2, 3], SWIFT, 1);
+    cluster.run_for(ms(1_000));
+    stand(&mut cluster, 3, 2, false);
+    cluster.run_for(ms(2_000));
+    assert_eq!(cluster.agree(&[1, 2]), Some(2));
+    cluster.cut_both(2, 3, true);
+    for (number, eligible) in [(2, false), (3, true), (1, false), (1, true)] {
+        stand(&mut cluster, number, 2, eligible);
+        cluster.run_for(ms(2_000));
+    }
+    assert_eq!(cluster.agree(&[1, 3]), Some(3));
+    stand(&mut cluster, 2, 2, true);
+    cluster.run_for(ms(20_000));
+    assert_eq!(cluster.agree(&[1, 3]), Some(3), "{}", cluster.picture());
+    assert_eq!(cluster.election(2).role(), Role::Candidate, "it waits, instead of unseating a master");
+}
+
+#[test]
+fn a_good_bye_that_was_lost_is_said_again_to_who_still_follows() {
+    let mut election = Election::new(Instant::ORIGIN, config(3, &[1, 2, 3], SWIFT)).unwrap();
+    election.handle_input(at(0), Input::Standing { connected_datastores: 2, eligible: false }).unwrap();
+    drain(&mut election);
+    for (master, answered) in [(3, true), (2, false)] {
+        let follows = Message::Probe(Probe::Follows(Term::new(Round::new(1), host(master))));
+        election.handle_input(at(50 * u64::from(master)), receive(1, follows, Some(at(50)), 1)).unwrap();
+        let out = Output::Transmit { to: host(1), message: OUT };
+        assert_eq!(drain(&mut election), if answered { vec![out] } else { vec![] }, "of host-{master}");
+    }
+}
+
+#[test]
+fn hosts_that_take_no_part_do_not_talk_to_each_other_for_ever() {
+    for delay in [1, 60, 160, 400] {
+        let mut cluster = Cluster::started(&[1, 2, 3], SWIFT, 1);
+        cluster.delay = ms(delay);
+        for number in [1, 2, 3] {
+            stand(&mut cluster, number, 2, false);
+        }
+        cluster.run_for(ms(3_000));
+        let before = cluster.transmitted;
+        cluster.run_for(ms(10_000));
+        assert_eq!(cluster.transmitted, before, "{delay} ms of travel");
+    }
+}

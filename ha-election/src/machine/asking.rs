@@ -7,7 +7,7 @@ use ha_core::{Deadline, HostId, Instant, Moid};
 use super::candidate::Running;
 use super::{Election, State};
 use crate::peer::Peer;
-use crate::{Candidacy, Message, Output};
+use crate::{Candidacy, Message, Output, Probe};
 
 /// How much larger each wave of asks is than the one before.
 const GROWTH: usize = 4;
@@ -151,10 +151,9 @@ impl Election {
     }
 
     pub(super) fn tell_candidacy(&mut self, now: Instant, to: HostId) {
-        if !matches!(self.state, State::Candidate(_)) {
-            return;
-        }
-        let (message, fresh) = (self.candidacy(), self.fresh_for());
+        let State::Candidate(running) = &self.state else { return };
+        let message = if running.stuck { Message::Probe(Probe::TakesNoPart) } else { self.candidacy() };
+        let fresh = self.fresh_for();
         if let Some(peer) = self.peers.get_mut(&to) {
             peer.tell(now, fresh);
             self.out.push(Output::Transmit { to, message });
@@ -222,7 +221,8 @@ impl Election {
         let lately = since.before(self.fresh_for());
         let stand = |peer: &Peer| peer.stand.as_ref().map(|(at, _)| *at).filter(|at| *at >= lately);
         let old = |peer: &Peer| !peer.is_out() && stand(peer).is_some_and(|at| now.since(at) >= period);
-        let better = |peer: &Peer| stand(peer).is_none() && !peer.dead && self.is_expected_better(peer);
+        let may_stand = |peer: &Peer| stand(peer).is_none() && !peer.dead && !peer.is_out();
+        let better = |peer: &Peer| may_stand(peer) && self.is_expected_better(peer);
         let anybody = self.peers.values().any(|peer| in_window(peer.heard));
         let deferred = self.peers.values().any(|peer| better(peer) && in_window(peer.stood));
         let unclear = |peer: &Peer| better(peer) && anybody && (!deferred || in_window(peer.stood));

@@ -15,6 +15,8 @@ pub(super) struct Running {
     pub(super) asking: Asking,
     /// This host has won, and waits only for the round of its term to be durable.
     elected: bool,
+    /// Its window has ended, and the disk has not answered since: it cannot be master, and nobody is to wait for it.
+    pub(super) stuck: bool,
     /// The master that was lost, and when its silence excuses it: alive, it would have answered with its claim.
     lost: Option<Lost>,
 }
@@ -58,7 +60,10 @@ impl Election {
             State::Uninitialized | State::Candidate(_) | State::Slave(_) | State::Master(_) => None,
         };
         let (window_ends, asking) = self.new_window(now);
-        self.enter(State::Candidate(Running { window_ends, asking, elected: false, lost }), reason);
+        self.enter(
+            State::Candidate(Running { window_ends, asking, elected: false, stuck: false, lost }),
+            reason,
+        );
         self.ask_for_address();
         self.ask_first(now);
         self.try_early_end(now);
@@ -150,6 +155,7 @@ impl Election {
         if let State::Candidate(running) = &mut self.state {
             running.elected = true;
             if now >= running.window_ends {
+                running.stuck = true;
                 running.window_ends = now.after(self.config.timing.election_window);
             }
         }
@@ -159,6 +165,7 @@ impl Election {
     /// The round that a victory waited for is durable. What was heard meanwhile may have ended that victory.
     pub(super) fn resume_victory(&mut self, now: Instant) {
         let State::Candidate(running) = &mut self.state else { return };
+        running.stuck = false;
         if core::mem::take(&mut running.elected) && self.outcome(now).is_ok() {
             self.win(now);
         }

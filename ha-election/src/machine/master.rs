@@ -1,4 +1,4 @@
-use ha_core::{Acknowledged, HostId, Instant, Round, Term};
+use ha_core::{Acknowledged, HostId, Instant, Moid, Round, Term};
 
 use super::{Election, State};
 use crate::rules::Rule;
@@ -27,6 +27,14 @@ impl Reign {
 
     pub(super) const fn has_rights(&self) -> bool {
         self.rights
+    }
+
+    /// The claim is under another id from now on, even a frozen one.
+    pub(super) fn rename(&mut self, now: Instant, moid: Moid) {
+        if moid < self.claimed.rank.moid {
+            self.no_better_since = now;
+        }
+        self.claimed.rank.moid = moid;
     }
 
     pub(super) const fn claim_due(&self) -> Instant {

@@ -140,6 +140,7 @@ impl ModelElection {
         let stands = matches!(self.0.state, State::Candidate(_));
         let spoken = fresh.max(latest.since(window));
         for peer in self.0.peers.values_mut() {
+            let out = peer.is_out();
             peer.heard = shift.recent(peer.heard, spoken);
             peer.stood = shift.recent(peer.stood, spoken);
             // What was told longer ago than any echo that counts is told.
@@ -152,7 +153,7 @@ impl ModelElection {
                 Stand::Candidate(_) => shift.recent(Some(at), candidacy).map(|at| (at, stand)),
                 Stand::Follows(_) => shift.recent(Some(at), spoken).map(|at| (at, stand)),
                 Stand::Master => None,
-                Stand::Out => Some((Self::NOW, stand)),
+                Stand::Out(_) => out.then_some((Self::NOW, stand)),
             });
             peer.answered = peer.answered.filter(|at| latest.since(*at) < spacing).map(|at| shift.moved(at));
         }

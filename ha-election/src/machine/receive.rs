@@ -49,7 +49,7 @@ impl Election {
             self.counters.lower_term.count();
             return;
         }
-        self.note_stand(now, from, &message);
+        self.note_stand(now, from, &message, known_round);
         match (&self.state, &message) {
             (State::Candidate(_), _) | (State::Master(_), Message::Candidacy(_)) => {
                 self.learn_known(now, known_round);
@@ -127,15 +127,22 @@ impl Election {
         self.evidence.heard_echo(sent, now);
     }
 
-    fn note_stand(&mut self, now: Instant, from: HostId, message: &Message) {
+    fn note_stand(&mut self, now: Instant, from: HostId, message: &Message, known_round: Option<Round>) {
         let stand = match message {
             Message::Candidacy(candidacy) => Stand::Candidate(candidacy.rank.clone()),
             Message::Claim(_) => Stand::Master,
             Message::Probe(Probe::Follows(term)) => Stand::Follows(*term),
-            Message::Probe(Probe::TakesNoPart) => Stand::Out,
+            Message::Probe(Probe::TakesNoPart) => Stand::Out(known_round.unwrap_or(Round::ZERO)),
             // It does not say, so it takes nothing back either.
             Message::Probe(Probe::Here) => return,
         };
+        // Somebody follows it in a reign that began later than it said that it takes no part.
+        if let Stand::Follows(term) = &stand
+            && let Some(master) = self.peers.get_mut(&term.host)
+            && matches!(&master.stand, Some((_, Stand::Out(round))) if *round < term.round)
+        {
+            master.stand = None;
+        }
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.stand = Some((now, stand));
         }
@@ -146,6 +153,11 @@ impl Election {
     fn hear_unechoed(&mut self, now: Instant, from: HostId, message: &Message) {
         if matches!(message, Message::Candidacy(candidacy) if candidacy.rank > self.rank()) {
             self.defer();
+        }
+        // Two hosts that take no part would tell each other so for ever, where frames travel for longer than echoes count.
+        let asks = !matches!(message, Message::Probe(Probe::Here | Probe::TakesNoPart));
+        if matches!(self.state, State::Uninitialized) && !asks {
+            return;
         }
         // It cannot have got what we told it without an echo; or it has, and this has crossed with it.
         let is_candidate = matches!(self.state, State::Candidate(_));
@@ -203,6 +215,10 @@ impl Election {
             }
             (State::Candidate(_), Probe::Follows(term)) => {
                 self.ask_master_of_another(now, term.host);
+            }
+            // Our good-bye was lost.
+            (State::Uninitialized, Probe::Follows(term)) if term.host == self.config.me => {
+                self.answer(now, from);
             }
             (State::Uninitialized | State::Slave(_), Probe::Here | Probe::Follows(_))
             | (State::Candidate(_), Probe::Here)
